@@ -1,0 +1,228 @@
+//! The composition root: from settings to a running whole. The one file that knows every part.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+use crate::clock::Clock;
+use crate::config::problems::Problems;
+use crate::config::{self, Settings};
+use crate::grant::{Connector, Connectors, Exchange, Grants, Minter, TokenExchange};
+use crate::http::{self, Documents, Health, Site};
+use crate::jose::{Choice, Keyring};
+use crate::oauth::metadata::{Metadata, endpoint};
+use crate::policy::{Limits, Policy, cel};
+use crate::random::Random;
+use crate::upstream::{Location, Maintenance, SourceSpec, Upstreams};
+
+/// Claims that every new token can carry.
+const OWN_CLAIMS: [&str; 8] = ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "act"];
+
+/// What a running instance takes from outside, so that tests can hold it still.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub random: Arc<dyn Random>,
+}
+
+/// One instance of Remint. Several can live in one process.
+#[derive(Debug)]
+pub struct App {
+    site: Arc<Site>,
+    state: Arc<State>,
+    upstreams: Upstreams,
+}
+
+/// What health is judged by.
+#[derive(Debug)]
+struct State {
+    connectors: Arc<Connectors>,
+    draining: AtomicBool,
+}
+
+impl Health for State {
+    fn is_whole(&self) -> bool {
+        self.connectors
+            .iter()
+            .all(|connector| !connector.keys.status().is_degraded())
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl App {
+    /// Builds everything from `settings` and the bytes of the key file, without touching the network.
+    ///
+    /// What is wrong goes to `problems`, all of it in one run; with any error nothing comes back.
+    pub fn build(
+        settings: &Settings,
+        keys: Option<&[u8]>,
+        surroundings: &Surroundings,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let choice = Choice {
+            default_alg: settings.keys.default_alg.clone(),
+            signing: settings.keys.signing.clone(),
+        };
+        let keyring = keys.and_then(|json| Keyring::load(json, &choice, problems));
+        let signs: Vec<_> = keyring.iter().flat_map(Keyring::algorithms).collect();
+        let mut upstreams = Upstreams::new(Arc::clone(&surroundings.clock));
+        let root = cel::Root::new();
+        let limits = Limits {
+            max_lifetime: settings.tokens.max_lifetime,
+            leeway: settings.tokens.leeway,
+        };
+        let mut connectors = Vec::with_capacity(settings.connectors.len());
+        for connector in &settings.connectors {
+            let policy = Policy::compile(&root, connector, limits, &signs, problems);
+            let keys = upstreams.add(&connector.id, &source(connector));
+            let keys = keys
+                .map_err(|error| {
+                    problems.error(format!("{}.{}", connector.path, error.key), error.problem);
+                })
+                .ok();
+            if let (Some(policy), Some(keys)) = (policy, keys) {
+                connectors.push(Connector {
+                    id: connector.id.as_str().into(),
+                    issuer: connector.issuer.clone(),
+                    keys,
+                    policy,
+                });
+            }
+        }
+        if problems.has_errors() {
+            return None;
+        }
+        Self::assemble(settings, Arc::new(keyring?), connectors, upstreams, surroundings)
+    }
+
+    fn assemble(
+        settings: &Settings,
+        keyring: Arc<Keyring>,
+        connectors: Vec<Connector>,
+        upstreams: Upstreams,
+        surroundings: &Surroundings,
+    ) -> Option<Self> {
+        let connectors = Arc::new(Connectors::new(connectors));
+        let minter = Arc::new(Minter::new(
+            settings.issuer.clone(),
+            Arc::clone(&keyring),
+            Arc::clone(&surroundings.random),
+        ));
+        let exchange = Arc::new(Exchange::new(
+            Arc::clone(&connectors),
+            minter,
+            Arc::clone(&surroundings.clock),
+        ));
+        let grants = Grants::new(vec![Box::new(TokenExchange::new(Arc::clone(&exchange)))]);
+        let metadata = metadata(settings, &keyring, &grants);
+        let base = issuer_path(&settings.issuer);
+        let documents = Documents::new(&base, &metadata, &keyring.jwks()).ok()?;
+        let state = Arc::new(State {
+            connectors,
+            draining: AtomicBool::new(false),
+        });
+        let site = Arc::new(Site {
+            grants,
+            exchange,
+            documents,
+            health: Arc::clone(&state) as Arc<dyn Health>,
+            clock: Arc::clone(&surroundings.clock),
+            random: Arc::clone(&surroundings.random),
+            sampled: http::Sampled::default(),
+        });
+        Some(Self {
+            site,
+            state,
+            upstreams,
+        })
+    }
+
+    /// Every route of the instance.
+    pub fn routes(&self) -> BoxedFilter<(Response,)> {
+        http::routes(Arc::clone(&self.site))
+    }
+
+    /// Starts fetching upstream keys; they stop being refreshed when the handle is dropped.
+    pub fn start(&self) -> Maintenance {
+        self.upstreams.start()
+    }
+
+    /// The trusted issuers.
+    pub fn connectors(&self) -> &Connectors {
+        &self.state.connectors
+    }
+
+    /// The decision that every way in shares.
+    pub fn exchange(&self) -> &Exchange {
+        &self.site.exchange
+    }
+
+    /// The ids of every published key.
+    pub fn published_kids(&self) -> Vec<String> {
+        let keys = self.site.exchange.keyring().keys();
+        keys.map(|(key, _)| key.kid().to_owned()).collect()
+    }
+
+    /// Makes `/healthz` say that new work should go elsewhere.
+    pub fn drain(&self) {
+        self.state.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The path of the issuer's URL, without a slash at the end.
+fn issuer_path(issuer: &str) -> String {
+    let path = url::Url::parse(issuer).map(|url| url.path().to_owned());
+    path.unwrap_or_default().trim_end_matches('/').to_owned()
+}
+
+fn source(connector: &config::Connector) -> SourceSpec {
+    let location = match (&connector.jwks_uri, &connector.jwks_file) {
+        (Some(uri), _) => Location::JwksUri(uri.clone()),
+        (None, Some(file)) => Location::JwksFile(file.clone()),
+        (None, None) => Location::Discovery,
+    };
+    SourceSpec {
+        max_age: connector.jwks_max_age,
+        timeout: connector.timeout,
+        headers: connector.headers.clone(),
+        bearer_file: connector.bearer_file.clone(),
+        ca_file: connector.ca_file.clone(),
+        jwks_hosts: connector.jwks_hosts.clone(),
+        insecure_http: connector.insecure_http,
+        ..SourceSpec::new(connector.issuer.clone(), location)
+    }
+}
+
+fn metadata<'a>(settings: &'a Settings, keyring: &Keyring, grants: &Grants) -> Metadata<'a> {
+    let mut configured = BTreeSet::new();
+    for connector in &settings.connectors {
+        let copied = connector.rules.iter().flat_map(|rule| &rule.clone_claims);
+        let computed = connector.rules.iter().flat_map(|rule| &rule.claims);
+        configured.extend(connector.clone_claims.iter().chain(copied));
+        configured.extend(connector.claims.iter().chain(computed).map(|(name, _)| name));
+    }
+    let further = configured
+        .into_iter()
+        .filter(|name| !OWN_CLAIMS.contains(&name.as_str()))
+        .cloned();
+    Metadata {
+        issuer: &settings.issuer,
+        token_endpoint: endpoint(&settings.issuer, "/token"),
+        jwks_uri: endpoint(&settings.issuer, "/.well-known/jwks.json"),
+        response_types_supported: &["id_token"],
+        subject_types_supported: &["public"],
+        id_token_signing_alg_values_supported: keyring.algorithms().map(|alg| alg.name()).collect(),
+        claims_supported: OWN_CLAIMS.iter().map(ToString::to_string).chain(further).collect(),
+        grant_types_supported: grants.grant_types(),
+        token_endpoint_auth_methods_supported: vec!["none"],
+        scopes_supported: Vec::new(),
+    }
+}

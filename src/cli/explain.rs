@@ -1,0 +1,118 @@
+//! `remint explain`: what /token would say to a token, and why; nothing is minted.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{BAD_CONFIG, load, out, serve};
+use crate::app::App;
+use crate::clock::{Clock, ManualClock, SystemClock};
+use crate::grant::{Event, Issuable, Request};
+use crate::oauth::{Reason, Refusal, TokenType};
+use crate::policy::{Ask, Line, Verdicts};
+
+/// Exit status where the keys of the issuer cannot be had.
+const KEYS_UNAVAILABLE: u8 = 2;
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "site.toml")]
+    config: PathBuf,
+    /// The connector, as `connector_id` names it.
+    #[arg(long, value_name = "ID")]
+    connector: Option<String>,
+    /// An audience to ask for; may stand several times.
+    #[arg(long, value_name = "AUDIENCE")]
+    audience: Vec<String>,
+    /// Scopes to ask for, separated by spaces.
+    #[arg(long, value_name = "SCOPE")]
+    scope: Option<String>,
+    /// The moment to decide for, such as 2026-11-22T10:00:00Z; CI tokens are short-lived.
+    #[arg(long, value_name = "TIME")]
+    at: Option<jiff::Timestamp>,
+}
+
+pub(super) fn run(args: &ExplainArgs) -> ExitCode {
+    let clock: Arc<dyn Clock> = match args.at {
+        None => Arc::new(SystemClock::new()),
+        Some(at) => {
+            let millis = u64::try_from(at.as_millisecond()).unwrap_or_default();
+            Arc::new(ManualClock::at(Duration::from_millis(millis)))
+        }
+    };
+    let loaded = load::load(&args.config, &load::with_clock(clock));
+    load::report(&loaded.problems);
+    let Some((_, app)) = loaded.built else {
+        return ExitCode::from(BAD_CONFIG);
+    };
+    let mut token = String::new();
+    if let Err(error) = std::io::stdin().lock().take(1 << 20).read_to_string(&mut token) {
+        out::error(format_args!("error: the token cannot be read from standard input: {error}"));
+        return ExitCode::FAILURE;
+    }
+    serve::block_on(explain(&app, args, token.trim()))
+}
+
+async fn explain(app: &App, args: &ExplainArgs, token: &str) -> ExitCode {
+    let scopes = args.scope.as_deref().unwrap_or_default();
+    let scopes: Vec<_> = scopes.split_whitespace().map(str::to_owned).collect();
+    let request = Request {
+        subject_token: token,
+        connector_id: args.connector.as_deref(),
+        actor_token: None,
+        ask: Ask {
+            audiences: &args.audience,
+            bad_target: None,
+            scopes: &scopes,
+            requested_token_type: TokenType::AccessToken,
+            alg: None,
+        },
+    };
+    let mut verdicts = Verdicts::explain();
+    let decided = app
+        .exchange()
+        .decide(&request, &mut Event::default(), &mut verdicts)
+        .await;
+    let refusal = decided.as_ref().err().or(verdicts.refusal()).cloned();
+    for line in verdicts.into_lines() {
+        print(&line);
+    }
+    match (refusal, decided) {
+        (Some(refusal), _) => refused(&refusal),
+        (None, Ok(Some(issuable))) => issued(&issuable),
+        (None, _) => ExitCode::FAILURE,
+    }
+}
+
+fn print(line: &Line) {
+    let mark = match (line.refused, line.hypothetical) {
+        (false, false) => "ok     ",
+        (true, false) => "REFUSED",
+        (false, true) => "(ok)   ",
+        (true, true) => "(no)   ",
+    };
+    out::line(format_args!("{mark}  {}: {}", line.step, line.text));
+}
+
+fn refused(refusal: &Refusal) -> ExitCode {
+    out::line(format_args!("\nrefused: {}", refusal.reason.code()));
+    out::line("Lines in parentheses are what the later steps would say.");
+    match refusal.reason {
+        Reason::KeysUnavailable | Reason::KeysTimedOut | Reason::KeysBusy => {
+            ExitCode::from(KEYS_UNAVAILABLE)
+        }
+        _ => ExitCode::from(1),
+    }
+}
+
+fn issued(issuable: &Issuable) -> ExitCode {
+    out::line("\nwould be issued, with these claims:");
+    let claims = serde_json::to_string_pretty(issuable.claims()).unwrap_or_default();
+    out::line(claims);
+    ExitCode::SUCCESS
+}

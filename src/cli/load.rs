@@ -1,0 +1,51 @@
+//! From a configuration file to an [`App`], with every finding along the way.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::app::{App, Surroundings};
+use crate::clock::{Clock, SystemClock};
+use crate::config::problems::{Problems, Severity};
+use crate::config::{self, Settings};
+use crate::random::SystemRandom;
+use crate::{cli::out, keyfile};
+
+/// The machine's clock and randomness.
+pub(super) fn machine() -> Surroundings {
+    with_clock(Arc::new(SystemClock::new()))
+}
+
+/// The machine's randomness and a clock of the caller's choice.
+pub(super) fn with_clock(clock: Arc<dyn Clock>) -> Surroundings {
+    Surroundings {
+        clock,
+        random: Arc::new(SystemRandom),
+    }
+}
+
+/// Everything that a configuration file yields.
+pub(super) struct Loaded {
+    pub(super) problems: Problems,
+    pub(super) built: Option<(Settings, App)>,
+}
+
+/// Reads the configuration and the key file, and builds the instance.
+pub(super) fn load(path: &Path, surroundings: &Surroundings) -> Loaded {
+    let mut problems = Problems::new();
+    let settings = config::load(path, config::process_environment(), &mut problems);
+    let built = settings.and_then(|settings| {
+        let keys = keyfile::read(&settings.keys.file, &mut problems);
+        let app = App::build(&settings, keys.as_deref(), surroundings, &mut problems)?;
+        Some((settings, app))
+    });
+    Loaded { problems, built }
+}
+
+/// Prints the findings to standard error, errors last so that they are seen.
+pub(super) fn report(problems: &Problems) {
+    for severity in [Severity::Note, Severity::Warning, Severity::Error] {
+        for problem in problems.iter().filter(|found| found.severity == severity) {
+            out::error(problem);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The command line: one file per command.
+
+mod check;
+mod demo;
+mod explain;
+mod keys;
+mod load;
+mod logging;
+mod online;
+mod out;
+mod practice;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exit status for a configuration that is wrong (`EX_USAGE` of sysexits).
+const BAD_CONFIG: u8 = 64;
+
+/// A token-exchange service for machines.
+#[derive(Debug, Parser)]
+#[command(name = "remint", version)]
+struct Cli {
+    /// How log lines are written to standard error.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// How a report looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve token exchanges.
+    Serve(ConfigArg),
+    /// Check a configuration without serving.
+    Check(check::CheckArgs),
+    /// Make and show signing keys.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Say what /token would say to the token on standard input, and why; nothing is minted.
+    Explain(explain::ExplainArgs),
+    /// Try it out: throw-away keys, a practice CI issuer, and curl lines to paste.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+struct ConfigArg {
+    /// The configuration: TOML, YAML or JSON by its extension.
+    #[arg(long, value_name = "FILE", default_value = "site.toml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Where to serve; the practice issuer gets the next port.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+}
+
+/// Runs the program with the arguments of the process.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results; the rest is a usage error.
+            let status = u8::try_from(error.exit_code()).unwrap_or(2);
+            let _ = error.print();
+            return ExitCode::from(status);
+        }
+    };
+    match cli.command {
+        Command::Serve(args) => serve::run(&args.config, cli.log_format),
+        Command::Check(args) => check::run(&args),
+        Command::Keys(command) => keys::run(&command),
+        Command::Explain(args) => explain::run(&args),
+        Command::Demo(args) => demo::run(args.listen, cli.log_format),
+    }
+}

@@ -1,0 +1,17 @@
+//! The configuration: one file and the `REMINT__` environment, read whole, with everything wrong in it collected.
+
+mod connector;
+mod duplicates;
+mod duration;
+mod environment;
+mod load;
+pub mod problems;
+mod section;
+mod settings;
+mod validate;
+mod value;
+
+pub use connector::{Connector, Rule};
+pub use environment::process_environment;
+pub use load::{known_keys, load, load_toml};
+pub use settings::{Keys, Server, Settings, Tokens};

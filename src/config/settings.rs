@@ -1,0 +1,105 @@
+//! The configuration as plain values, and how its top is read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use config::ValueKind;
+
+use super::connector::{Connector, read_connector};
+use super::section::Section;
+
+/// Everything a configuration file says, with its defaults filled in.
+///
+/// After errors it is still returned, so that later checks can add theirs: an empty string, or an empty list where
+/// one is required, stands for something already reported. Values are not printable: headers may hold secrets.
+#[derive(Clone)]
+pub struct Settings {
+    /// `iss` of every token and of the metadata, byte for byte.
+    pub issuer: String,
+    /// `[server]`.
+    pub server: Server,
+    /// `[keys]`.
+    pub keys: Keys,
+    /// `[tokens]`.
+    pub tokens: Tokens,
+    /// `[[connectors]]`, in the order of the file.
+    pub connectors: Vec<Connector>,
+}
+
+/// `[server]`: where Remint listens.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Each a `host:port`.
+    pub listen: Vec<String>,
+}
+
+/// `[keys]`: what signs.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// The private JWKS; relative paths are already joined to the folder of the configuration.
+    pub file: PathBuf,
+    /// The algorithm used when nothing else chooses one; absent: the first of `signing`.
+    pub default_alg: Option<String>,
+    /// Algorithm and kid, in the order of the file; absent: the first usable key of each algorithm.
+    pub signing: Option<Vec<(String, String)>>,
+}
+
+/// `[tokens]`: how long tokens live.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// No token lives longer.
+    pub max_lifetime: Duration,
+    /// How far the clocks of issuers may be off.
+    pub leeway: Duration,
+}
+
+/// Reads the whole configuration; adding a key is one line here and one field above.
+pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
+    Settings {
+        issuer: read_issuer(root),
+        server: root.table("server", |server| Server {
+            listen: server
+                .optional("listen")
+                .unwrap_or_else(|| vec!["127.0.0.1:8080".to_owned()]),
+        }),
+        keys: root.table("keys", |keys| Keys {
+            file: keys
+                .optional("file")
+                .unwrap_or_else(|| keys.resolve("jwks.json")),
+            default_alg: keys.optional("default_alg"),
+            signing: keys.optional("signing"),
+        }),
+        tokens: root.table("tokens", |tokens| Tokens {
+            max_lifetime: tokens
+                .optional("max_lifetime")
+                .unwrap_or(Duration::from_secs(60 * 60)),
+            leeway: tokens.optional("leeway").unwrap_or(Duration::from_secs(60)),
+        }),
+        connectors: {
+            root.require("connectors", "without a [[connectors]] no token is accepted, so write at least one with id, issuer, audiences and allow");
+            root.tables("connectors", read_connector)
+        },
+    }
+}
+
+fn read_issuer(root: &mut Section<'_>) -> String {
+    const WHAT: &str =
+        "write the public URL of this service, such as issuer = \"https://sts.example.com\"";
+    if let Some(ValueKind::Array(_)) = root.kind_of("issuer") {
+        root.error(
+            "issuer",
+            format!("found a list, but several issuers are not supported in this version: {WHAT}"),
+        );
+        root.skip("issuer");
+        return String::new();
+    }
+    let issuer: String = root.required("issuer", WHAT);
+    if issuer == "from-request" {
+        root.error(
+            "issuer",
+            format!("\"from-request\" is not supported in this version: {WHAT}"),
+        );
+        return String::new();
+    }
+    issuer
+}

@@ -1,0 +1,130 @@
+//! Checks of the values themselves. An empty string was reported when it was read, so every check passes over it.
+
+mod connector;
+mod names;
+mod together;
+mod url;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::duration::show;
+use super::problems::{Problems, child_path};
+use super::settings::{Keys, Settings, Tokens};
+
+/// Records everything that is wrong, doubtful or worth knowing about values that have the right type.
+pub(super) fn check(settings: &Settings, problems: &mut Problems) {
+    url::check_own_issuer(&settings.issuer, problems);
+    check_listen(&settings.server.listen, problems);
+    check_keys(&settings.keys, problems);
+    check_tokens(&settings.tokens, problems);
+    for connector in &settings.connectors {
+        connector::check(connector, settings, problems);
+    }
+    together::check(&settings.connectors, problems);
+}
+
+fn check_listen(listen: &[String], problems: &mut Problems) {
+    if listen.is_empty() {
+        problems.error(
+            "server.listen",
+            "found an empty list: write at least one address, such as [\"127.0.0.1:8080\"]",
+        );
+    }
+    for (index, address) in listen.iter().enumerate() {
+        let path = format!("server.listen[{index}]");
+        if address.is_empty() {
+            continue;
+        }
+        if address.starts_with("unix:") {
+            problems.error(
+                &path,
+                "unix sockets are not supported in this version: write \"host:port\", such as \"127.0.0.1:8080\"",
+            );
+        } else if !is_address(address) {
+            problems.error(
+                &path,
+                format!("found {address:?}, expected \"host:port\", such as \"127.0.0.1:8080\", \"0.0.0.0:8080\" or \"[::1]:8080\""),
+            );
+        }
+        if let Some(first) = listen.iter().take(index).position(|other| other == address) {
+            problems.error(
+                path,
+                format!("{address:?} already stands at server.listen[{first}]: remove one"),
+            );
+        }
+    }
+}
+
+fn is_address(address: &str) -> bool {
+    if address.parse::<SocketAddr>().is_ok() {
+        return true;
+    }
+    let is_host = |host: &str| {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
+        !host.is_empty() && host.chars().all(is_part)
+    };
+    let is_port =
+        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    address
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| is_host(host) && is_port(port))
+}
+
+fn check_keys(keys: &Keys, problems: &mut Problems) {
+    if let Some(alg) = &keys.default_alg {
+        names::check_signing_alg(alg, keys, "keys.default_alg", problems);
+    }
+    let Some(signing) = &keys.signing else {
+        return;
+    };
+    if signing.is_empty() {
+        problems.error(
+            "keys.signing",
+            "found an empty table, so nothing could sign: write a line such as ES256 = \"kid\", or remove the table",
+        );
+    }
+    for (alg, _) in signing {
+        if !names::SIGNING.contains(&alg.as_str()) {
+            let capitals = alg.to_ascii_uppercase();
+            let hint = if names::SIGNING.contains(&capitals.as_str()) {
+                "; write it in capitals, in the file (names from the environment come in lower case)"
+            } else {
+                ""
+            };
+            problems.error(
+                child_path("keys.signing", alg),
+                format!("found the algorithm {alg:?}, expected RS256 or ES256{hint}"),
+            );
+        }
+    }
+}
+
+const MOST_LEEWAY: Duration = Duration::from_secs(5 * 60);
+
+fn check_tokens(tokens: &Tokens, problems: &mut Problems) {
+    check_lifetime(tokens.max_lifetime, "tokens.max_lifetime", problems);
+    if tokens.leeway > MOST_LEEWAY {
+        problems.error(
+            "tokens.leeway",
+            format!(
+                "found {}, expected at most {}: set the clocks right instead of accepting tokens that are not yet valid",
+                show(tokens.leeway),
+                show(MOST_LEEWAY)
+            ),
+        );
+    }
+}
+
+/// A token lives for whole seconds, so less than one would be expired when it is issued.
+fn check_lifetime(lifetime: Duration, path: &str, problems: &mut Problems) {
+    if lifetime < Duration::from_secs(1) {
+        problems.error(
+            path,
+            format!(
+                "found {}, expected at least 1s, such as \"15m\"",
+                show(lifetime)
+            ),
+        );
+    }
+}

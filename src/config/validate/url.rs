@@ -1,0 +1,250 @@
+//! Checks of issuers, key addresses and hosts.
+
+use url::{Host, Url};
+
+use crate::config::connector::Connector;
+use crate::config::problems::{Problems, child_path};
+use crate::config::value::shorten;
+
+const WHY_NOT_HTTP: &str = "whoever sits on the path could hand over keys of their own and mint tokens; \
+     write https://, or set insecure_http = true on this connector to accept that";
+
+/// Checks Remint's own issuer: an address that verifiers can build `/.well-known/...` from.
+pub(super) fn check_own_issuer(issuer: &str, problems: &mut Problems) {
+    if issuer.is_empty() {
+        return;
+    }
+    let url = match parse_issuer(issuer) {
+        Ok(url) => url,
+        Err(what) => {
+            problems.error(
+                "issuer",
+                format!("found {}, which {what}; expected the public URL of this service, such as \"https://sts.example.com\"", shown(issuer)),
+            );
+            return;
+        }
+    };
+    if url.scheme() == "http" && !is_loopback(&url) {
+        problems.warning(
+            "issuer",
+            "an http:// issuer works only with verifiers of your own: AWS, GCP and Azure refuse it; use https://",
+        );
+    }
+    let written = issuer.trim_end_matches('/');
+    let normal = url.as_str().trim_end_matches('/');
+    if written != normal {
+        problems.warning(
+            "issuer",
+            format!("is put into tokens byte for byte, but a verifier may read it as {normal:?}; write it so"),
+        );
+    }
+    if issuer.ends_with('/') {
+        problems.note(
+            "issuer",
+            "the `/` at its end is kept: tokens and metadata carry it byte for byte, and verifiers must be given it too",
+        );
+    }
+}
+
+/// Checks where the tokens of a connector come from, and how its keys are reached.
+pub(super) fn check_upstream(connector: &Connector, problems: &mut Problems) {
+    check_upstream_issuer(connector, problems);
+    if let Some(jwks_uri) = &connector.jwks_uri {
+        let path = child_path(&connector.path, "jwks_uri");
+        match parse_web(jwks_uri) {
+            Ok(url) => refuse_plain_http(&url, connector, &path, problems),
+            Err(what) => problems.error(
+                path,
+                format!("found {}, which {what}; expected the address of a JWKS, such as \"https://gitlab.example.com/oauth/discovery/keys\"", shown(jwks_uri)),
+            ),
+        }
+    }
+    for (index, host) in connector.jwks_hosts.iter().enumerate() {
+        if !host.is_empty() && !is_host(host) {
+            problems.error(
+                format!("{}.jwks_hosts[{index}]", connector.path),
+                format!("found {}, expected a host or host:port without scheme or path, such as \"keys.example.com\"", shown(host)),
+            );
+        }
+    }
+}
+
+fn check_upstream_issuer(connector: &Connector, problems: &mut Problems) {
+    let issuer = connector.issuer.as_str();
+    if issuer.is_empty() {
+        return;
+    }
+    let path = child_path(&connector.path, "issuer");
+    if issuer.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        problems.error(
+            path,
+            format!(
+                "found {}, which contains whitespace; expected the exact `iss` of the tokens",
+                shown(issuer)
+            ),
+        );
+        return;
+    }
+    let lower = issuer.to_ascii_lowercase();
+    let looks_like_web = lower.starts_with("http:") || lower.starts_with("https:");
+    if looks_like_web {
+        match parse_issuer(issuer) {
+            Ok(url) => refuse_plain_http(&url, connector, &path, problems),
+            Err(what) => problems.error(path, format!("found {}, which {what}; expected the exact `iss` of the tokens, such as \"https://gitlab.example.com\"", shown(issuer))),
+        }
+    } else if connector.jwks_uri.is_none() && connector.jwks_file.is_none() {
+        problems.error(
+            path,
+            format!("found {}, which is not an https:// URL, so its keys cannot be discovered; write the URL, or say where its keys are with jwks_uri or jwks_file", shown(issuer)),
+        );
+    }
+}
+
+fn refuse_plain_http(url: &Url, connector: &Connector, path: &str, problems: &mut Problems) {
+    if url.scheme() == "http" && !is_loopback(url) && !connector.insecure_http {
+        problems.error(path, format!("plain http: {WHY_NOT_HTTP}"));
+    }
+}
+
+/// Whether keys are fetched over plain http from another machine.
+pub(super) fn fetches_over_plain_http(connector: &Connector) -> bool {
+    let from = connector.jwks_uri.as_ref().unwrap_or(&connector.issuer);
+    connector.jwks_file.is_none()
+        && parse_web(from).is_ok_and(|url| url.scheme() == "http" && !is_loopback(&url))
+}
+
+/// A value for a message; what names a user may hold a password too, and is not shown.
+fn shown(text: &str) -> String {
+    if text.contains('@') {
+        return "an address".to_owned();
+    }
+    format!("{:?}", shorten(text))
+}
+
+/// As [`parse_web`], and without a query (RFC 8414 §2).
+fn parse_issuer(text: &str) -> Result<Url, &'static str> {
+    let url = parse_web(text)?;
+    match url.query() {
+        Some(_) => Err("has a query (`?`)"),
+        None => Ok(url),
+    }
+}
+
+/// An absolute http or https URL without user, fragment, or anything that a parser would silently repair.
+fn parse_web(text: &str) -> Result<Url, &'static str> {
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("contains whitespace");
+    }
+    let lower = text.to_ascii_lowercase();
+    let Some(rest) = lower
+        .strip_prefix("https://")
+        .or_else(|| lower.strip_prefix("http://"))
+    else {
+        return Err("does not begin with https:// or http://");
+    };
+    if rest.contains('\\') {
+        return Err("contains a backslash");
+    }
+    if rest.contains('#') {
+        return Err("has a fragment (`#`)");
+    }
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("names a user (`@`)");
+    }
+    if authority.is_empty() {
+        return Err("has no host");
+    }
+    Url::parse(text).map_err(|_| "is not a URL")
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    !text.contains(['/', '?', '*']) && parse_web(&format!("https://{text}")).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_only_plain_web_addresses() {
+        for good in [
+            "https://h",
+            "http://h:8080/a/",
+            "https://[::1]:1/x?y=z",
+            "HTTPS://h",
+        ] {
+            assert!(parse_web(good).is_ok(), "{good}");
+        }
+        let bad = [
+            "h",
+            "ftp://h",
+            "https:h",
+            "https:\\\\h",
+            "https://",
+            "https:///x",
+            "https://a b",
+            "https://h#f",
+            "https://u@h",
+            "https://:@h/",
+            "https://h:99999",
+            "https://h\\@x",
+            "\thttps://h",
+        ];
+        for bad in bad {
+            assert!(parse_web(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn knows_loopback() {
+        let loopback = |text: &str| is_loopback(&Url::parse(text).unwrap());
+        for yes in [
+            "http://localhost:1",
+            "http://127.0.0.1",
+            "http://127.9.9.9",
+            "http://[::1]/",
+        ] {
+            assert!(loopback(yes), "{yes}");
+        }
+        for no in [
+            "http://localhost.example.com",
+            "http://10.0.0.1",
+            "http://0.0.0.0",
+        ] {
+            assert!(!loopback(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn knows_hosts() {
+        for yes in [
+            "keys.example.com",
+            "keys.example.com:8443",
+            "[::1]:80",
+            "10.0.0.1",
+        ] {
+            assert!(is_host(yes), "{yes}");
+        }
+        for no in [
+            "https://keys.example.com",
+            "h/",
+            "h/x",
+            "u@h",
+            "*.example.com",
+            "h:port",
+            "h x",
+        ] {
+            assert!(!is_host(no), "{no}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The audit event: exactly one per decision on a request to `/token`.
+
+use std::sync::Arc;
+
+use super::Issued;
+use crate::jose::{SigningAlgorithm, Verified};
+use crate::oauth::Refusal;
+
+/// How a decision ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A token was issued.
+    Issued,
+    /// The request was refused.
+    Refused,
+    /// Remint or an upstream failed.
+    Error,
+}
+
+impl Outcome {
+    /// The word in events and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Refused => "refused",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What is known of a decision, filled in on its way. It never holds a token or a secret.
+#[derive(Debug, Default)]
+pub struct Event {
+    /// The grant's short name.
+    pub grant: &'static str,
+    /// The connector's id.
+    pub connector: Option<Arc<str>>,
+    /// The name of the rule in force.
+    pub rule: Option<Arc<str>>,
+    /// `iss`, `sub` and `jti` of the verified subject token.
+    pub subject: Option<[Option<String>; 3]>,
+    /// The audiences of the new token.
+    pub aud: Vec<String>,
+    /// The `jti` of the new token.
+    pub jti: Option<String>,
+    /// The key that signed it.
+    pub kid: Option<String>,
+    /// Its algorithm.
+    pub alg: Option<SigningAlgorithm>,
+    /// Its `exp`.
+    pub exp: Option<u64>,
+}
+
+impl Event {
+    /// An event of the grant with this short name.
+    pub fn new(grant: &'static str) -> Self {
+        Self {
+            grant,
+            ..Self::default()
+        }
+    }
+
+    /// Notes who the subject is: only a verified token may be named.
+    pub fn subject(&mut self, token: &Verified) {
+        let claim = |name| token.claims().text(name).map(str::to_owned);
+        self.subject = Some(["iss", "sub", "jti"].map(claim));
+    }
+
+    /// Notes the token that was issued.
+    pub fn issued(&mut self, issued: &Issued) {
+        self.aud.clone_from(&issued.aud);
+        self.jti = Some(issued.jti.clone());
+        self.kid = Some(issued.kid.clone());
+        self.alg = Some(issued.alg);
+        self.exp = Some(issued.exp);
+    }
+
+    /// Writes the event to the log target `audit`.
+    pub fn write(&self, result: Result<(), &Refusal>, request: &RequestFacts<'_>) {
+        let outcome = outcome(result);
+        let [subject_iss, subject_sub, subject_jti] = self.subject.clone().unwrap_or_default();
+        tracing::info!(
+            target: "audit",
+            outcome = outcome.as_str(),
+            grant = self.grant,
+            connector = self.connector.as_deref(),
+            rule = self.rule.as_deref(),
+            subject_iss,
+            subject_sub,
+            subject_jti,
+            aud = (!self.aud.is_empty()).then(|| self.aud.join(" ")),
+            jti = self.jti,
+            kid = self.kid,
+            alg = self.alg.map(SigningAlgorithm::name),
+            exp = self.exp,
+            reason = result.err().map(|refusal| refusal.reason.code()),
+            detail = result
+                .err()
+                .map(|refusal| refusal.detail.as_deref().unwrap_or(&refusal.description)),
+            remote = request.remote,
+            request_id = request.request_id,
+            duration_us = request.duration_us,
+        );
+    }
+}
+
+/// What the event says of the request itself.
+#[derive(Debug)]
+pub struct RequestFacts<'a> {
+    /// The address that it came from.
+    pub remote: Option<String>,
+    /// Its id, as it stands in the reply.
+    pub request_id: &'a str,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+}
+
+/// How a result counts: a refusal that is nobody's fault but ours or an upstream's is an error.
+pub fn outcome(result: Result<(), &Refusal>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Issued,
+        Err(refusal) if refusal.reason.oauth().0 >= 500 => Outcome::Error,
+        Err(_) => Outcome::Refused,
+    }
+}

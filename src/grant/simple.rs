@@ -1,0 +1,127 @@
+//! The simple exchange: a JSON body with the token in it, the new token as the reply (as oidc-token-proxy).
+
+use serde_json::{Map, Value};
+
+use super::{Event, Exchange, Issued, Request};
+use crate::jose::{NotStrict, strict_object};
+use crate::oauth::{Reason, Refusal, TokenType};
+use crate::policy::Ask;
+
+/// The members of a simple exchange; unknown ones are ignored.
+#[derive(Debug)]
+pub struct Simple {
+    token: String,
+    alg: Option<String>,
+    connector_id: Option<String>,
+    audience: Vec<String>,
+}
+
+impl Simple {
+    /// The name of this way in, in events and metrics.
+    pub const NAME: &'static str = "simple";
+
+    /// Reads the body.
+    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        let members = strict_object(body).map_err(|error| not_an_object(&error, body))?;
+        let Some(token) = text(&members, "token")? else {
+            return Err(Refusal::new(
+                Reason::ParameterMissing,
+                "the member `token` is missing or empty: send {'token': '...'} with double quotes",
+            ));
+        };
+        Ok(Self {
+            token,
+            alg: text(&members, "alg")?,
+            connector_id: text(&members, "connector_id")?,
+            audience: text(&members, "audience")?.into_iter().collect(),
+        })
+    }
+
+    /// Decides on the request and issues the token.
+    pub async fn redeem(&self, exchange: &Exchange, event: &mut Event) -> Result<Issued, Refusal> {
+        let request = Request {
+            subject_token: &self.token,
+            connector_id: self.connector_id.as_deref(),
+            actor_token: None,
+            ask: Ask {
+                audiences: &self.audience,
+                bad_target: None,
+                scopes: &[],
+                requested_token_type: TokenType::AccessToken,
+                alg: self.alg.as_deref(),
+            },
+        };
+        exchange.issue(&request, event).await
+    }
+}
+
+/// A member that is a string; empty and null count as absent.
+fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
+    match members.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Refusal::new(
+            Reason::ParameterMalformed,
+            format!("the member `{name}` is not a string"),
+        )),
+    }
+}
+
+fn not_an_object(error: &NotStrict, body: &[u8]) -> Refusal {
+    match error {
+        NotStrict::Duplicate => Refusal::new(
+            Reason::ParameterRepeated,
+            "the JSON body has a member twice: send each once",
+        ),
+        NotStrict::Refused(_) => {
+            Refusal::new(Reason::ParameterMalformed, format!("the body {error}"))
+        }
+        NotStrict::Syntax(_) if has_unquoted_token(body) => Refusal::new(
+            Reason::ContentTypeUnsupported,
+            r#"the body is not JSON because the token in it is not quoted: in a shell write --data "{\"token\": \"$TOKEN\"}""#,
+        ),
+        NotStrict::Syntax(_) => {
+            Refusal::new(Reason::ContentTypeUnsupported, format!("the body {error}"))
+        }
+    }
+}
+
+/// Whether `"token":` is followed by something that begins like a JWT instead of by a quote.
+fn has_unquoted_token(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    text.split_once("\"token\"").is_some_and(|(_, rest)| {
+        let rest = rest.trim_start().strip_prefix(':').unwrap_or_default();
+        rest.trim_start().starts_with(|c: char| c.is_ascii_alphabetic())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unquoted_token_gets_a_hint() {
+        let refusal = Simple::parse(br#"{"token": eyJhbGciOi.e30.x}"#).unwrap_err();
+        assert_eq!(refusal.reason, Reason::ContentTypeUnsupported);
+        assert!(refusal.description.contains("not quoted"));
+    }
+
+    #[test]
+    fn each_wrong_body_has_its_own_refusal() {
+        for (body, reason) in [
+            ("", Reason::ContentTypeUnsupported),
+            ("token=x", Reason::ContentTypeUnsupported),
+            ("[]", Reason::ParameterMalformed),
+            ("{}", Reason::ParameterMissing),
+            (r#"{"token":""}"#, Reason::ParameterMissing),
+            (r#"{"token":1}"#, Reason::ParameterMalformed),
+            (r#"{"token":"a","alg":[]}"#, Reason::ParameterMalformed),
+            (r#"{"token":"a","token":"a"}"#, Reason::ParameterRepeated),
+            (r#"{"token":"a","x":1,"x":1}"#, Reason::ParameterRepeated),
+        ] {
+            assert_eq!(Simple::parse(body.as_bytes()).unwrap_err().reason, reason, "{body}");
+        }
+        assert!(Simple::parse(br#"{"token":"a","unknown":1}"#).is_ok());
+    }
+}

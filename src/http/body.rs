@@ -1,0 +1,64 @@
+//! Reading the body of a token request, within its limit.
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use warp::http::HeaderMap;
+use warp::http::header::CONTENT_LENGTH;
+
+use super::serve::BodyTimeout;
+use crate::oauth::{Reason, Refusal};
+
+/// The largest body of a token request, in bytes.
+const LARGEST: usize = 64 * 1024;
+
+/// Reads a body of at most 64 KiB; one that says it is longer is refused unread.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+) -> Result<Bytes, Refusal> {
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok())
+        .and_then(|length| length.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > LARGEST as u64) {
+        return Err(too_large());
+    }
+    let mut body = std::pin::pin!(body);
+    let mut collected = BytesMut::new();
+    while let Some(chunk) = body.next().await {
+        let mut chunk = chunk.map_err(|error| broken_off(&error))?;
+        if collected.len() + chunk.remaining() > LARGEST {
+            return Err(too_large());
+        }
+        while chunk.has_remaining() {
+            let part = chunk.chunk();
+            collected.extend_from_slice(part);
+            chunk.advance(part.len());
+        }
+    }
+    Ok(collected.freeze())
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(
+        Reason::BodyTooLarge,
+        "the body is larger than 64 KiB: a token request is far smaller",
+    )
+}
+
+fn broken_off(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<BodyTimeout>() {
+            return Refusal::new(
+                Reason::BodyTimeout,
+                "the body was not complete in time: send it in one piece",
+            );
+        }
+        cause = error.source();
+    }
+    Refusal::new(
+        Reason::ParameterMalformed,
+        "the body could not be read to its end",
+    )
+}

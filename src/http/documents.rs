@@ -1,0 +1,73 @@
+//! The public documents, rendered once at start.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::jose::etag;
+
+/// How long verifiers may keep the documents, in seconds.
+pub(super) const MAX_AGE: u32 = 300;
+
+/// Every path that is served, under the path of the issuer.
+#[derive(Debug)]
+pub struct Documents {
+    by_path: HashMap<String, Document>,
+    token_path: String,
+}
+
+/// A document as it is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Document {
+    pub(super) content_type: &'static str,
+    pub(super) body: Bytes,
+    pub(super) etag: String,
+}
+
+impl Documents {
+    /// Renders the documents of `issuer`; `base` is the path of its URL without a slash at the end.
+    pub fn new(
+        base: &str,
+        metadata: &impl Serialize,
+        jwks: &impl Serialize,
+    ) -> serde_json::Result<Self> {
+        let metadata = Document::render("application/json", metadata)?;
+        let jwks = Document::render("application/jwk-set+json", jwks)?;
+        let mut by_path = HashMap::new();
+        let authorization_server = "/.well-known/oauth-authorization-server";
+        for (path, document) in [
+            (format!("{base}/.well-known/openid-configuration"), &metadata),
+            (format!("{base}{authorization_server}"), &metadata),
+            // RFC 8414 §3.1 puts the well-known part before the path of the issuer.
+            (format!("{authorization_server}{base}"), &metadata),
+            (format!("{base}/.well-known/jwks.json"), &jwks),
+            (format!("{base}/keys"), &jwks),
+        ] {
+            by_path.insert(path, document.clone());
+        }
+        Ok(Self {
+            by_path,
+            token_path: format!("{base}/token"),
+        })
+    }
+
+    pub(super) fn find(&self, path: &str) -> Option<&Document> {
+        self.by_path.get(path)
+    }
+
+    pub(super) fn is_token_endpoint(&self, path: &str) -> bool {
+        path == self.token_path
+    }
+}
+
+impl Document {
+    fn render(content_type: &'static str, value: &impl Serialize) -> serde_json::Result<Self> {
+        let body = serde_json::to_vec(value)?;
+        Ok(Self {
+            content_type,
+            etag: etag(&body),
+            body: body.into(),
+        })
+    }
+}

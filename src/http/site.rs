@@ -1,0 +1,37 @@
+//! Everything that the routes share.
+
+use std::sync::Arc;
+
+use super::Documents;
+use super::sampled::Sampled;
+use crate::clock::Clock;
+use crate::grant::{Exchange, Grants};
+use crate::random::Random;
+
+/// What the routes of one issuer work with.
+#[derive(Debug)]
+pub struct Site {
+    /// The enabled grants.
+    pub grants: Grants,
+    /// The exchange behind the simple form.
+    pub exchange: Arc<Exchange>,
+    /// The metadata and the public keys, ready to send.
+    pub documents: Documents,
+    /// Whether everything works.
+    pub health: Arc<dyn Health>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where request ids come from.
+    pub random: Arc<dyn Random>,
+    /// Refusals too cheap for an audit event each.
+    pub sampled: Sampled,
+}
+
+/// What `/healthz` reports.
+pub trait Health: std::fmt::Debug + Send + Sync {
+    /// Whether everything works; where it does not, exchanges may still do.
+    fn is_whole(&self) -> bool;
+
+    /// Whether new work should go elsewhere.
+    fn is_draining(&self) -> bool;
+}

@@ -1,0 +1,106 @@
+//! `POST /token`: read, hand to the grants, write one audit event, reply.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use futures_util::Stream;
+use warp::http::HeaderMap;
+use warp::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use warp::reply::Response;
+
+use super::reply::{self, Dialect};
+use super::{Site, accept, body};
+use crate::grant::{Event, Redeemed, RequestFacts, Simple, authenticate};
+use crate::oauth::{Form, Reason, Refusal, TokenType, cut};
+
+/// Answers a token request.
+pub(super) async fn handle(
+    site: &Site,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    remote: Option<String>,
+    request_id: &str,
+) -> Response {
+    let started = site.clock.monotonic();
+    let read = match content_type(headers) {
+        Ok(dialect) => body::read(headers, body).await.map(|body| (dialect, body)),
+        Err(refusal) => Err(refusal),
+    };
+    let (dialect, body) = match read {
+        Ok(read) => read,
+        Err(refusal) => {
+            site.sampled.count(&refusal, request_id, site.clock.as_ref());
+            return reply::refusal(&refusal, Dialect::OAuth, request_id);
+        }
+    };
+    let mut event = Event::default();
+    let result = match dialect {
+        Dialect::OAuth => redeem_form(site, headers, &body, &mut event).await,
+        Dialect::Simple => redeem_simple(site, headers, &body, &mut event).await,
+    };
+    let facts = RequestFacts {
+        remote,
+        request_id,
+        duration_us: micros(site.clock.monotonic().saturating_sub(started)),
+    };
+    event.write(result.as_ref().map(|_| ()), &facts);
+    match result {
+        Ok(redeemed) => {
+            let default = match dialect {
+                Dialect::OAuth => accept::Form::Object,
+                Dialect::Simple => accept::Form::Bare,
+            };
+            reply::token(&redeemed, accept::preferred(headers, default))
+        }
+        Err(refusal) => reply::refusal(&refusal, dialect, request_id),
+    }
+}
+
+async fn redeem_form(
+    site: &Site,
+    headers: &HeaderMap,
+    body: &Bytes,
+    event: &mut Event,
+) -> Result<Redeemed, Refusal> {
+    let form = Form::parse(body)?;
+    site.grants
+        .redeem(&form, headers.contains_key(AUTHORIZATION), event)
+        .await
+}
+
+async fn redeem_simple(
+    site: &Site,
+    headers: &HeaderMap,
+    body: &Bytes,
+    event: &mut Event,
+) -> Result<Redeemed, Refusal> {
+    event.grant = Simple::NAME;
+    let request = Simple::parse(body)?;
+    authenticate(headers.contains_key(AUTHORIZATION))?;
+    let issued = request.redeem(&site.exchange, event).await?;
+    Ok(Redeemed {
+        issued,
+        kind: TokenType::AccessToken,
+    })
+}
+
+/// Which of the two bodies it is; parameters such as `charset` do not matter.
+fn content_type(headers: &HeaderMap) -> Result<Dialect, Refusal> {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).map(str::trim);
+    match essence.map(str::to_ascii_lowercase).as_deref() {
+        Some("application/x-www-form-urlencoded") => Ok(Dialect::OAuth),
+        Some("application/json") => Ok(Dialect::Simple),
+        found => Err(Refusal::new(
+            Reason::ContentTypeUnsupported,
+            format!(
+                "the Content-Type is {}; application/x-www-form-urlencoded or application/json is expected",
+                found.map_or_else(|| "absent".to_owned(), cut)
+            ),
+        )),
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,303 @@
+//! A foreign token, before and after its signature was checked (RFC 7515, RFC 7519).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{Algorithm, VerifyingKey, base64url, json};
+
+/// The longest token that is read, in bytes.
+pub const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// Header members whose mere presence is refused: each lets the token say how it wants to be verified.
+const REFUSED_HEADERS: [&str; 7] = ["crit", "b64", "jwk", "jku", "x5u", "x5c", "zip"];
+
+/// Why a text is no JWT that Remint reads; the words never quote the token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token {0}")]
+pub struct Malformed(String);
+
+/// What a token says of itself; nothing of it may be believed.
+#[derive(Debug)]
+pub struct Unverified {
+    signing_input: String,
+    signature: Vec<u8>,
+    header: Header,
+    claims: Claims,
+}
+
+/// The members of a JOSE header that matter here.
+#[derive(Debug)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+}
+
+/// The claims of a token, its times already known to be numbers.
+#[derive(Clone, Debug)]
+pub struct Claims {
+    members: Map<String, Value>,
+    exp: f64,
+    nbf: Option<f64>,
+    iat: Option<f64>,
+}
+
+/// A token whose signature was made by a key of its issuer. Only this type can be decided on.
+#[derive(Debug)]
+pub struct Verified {
+    claims: Claims,
+    alg: String,
+}
+
+impl Unverified {
+    /// Takes a compact JWS apart, strictly, without any trust in it.
+    pub fn parse(token: &str) -> Result<Self, Malformed> {
+        let no = |cause: &str| Err(Malformed(cause.to_owned()));
+        if token.len() > LONGEST_TOKEN {
+            return no("is longer than 16 KiB");
+        }
+        let parts: Vec<&str> = token.split('.').collect();
+        let (header, claims, signature) = match parts.as_slice() {
+            [header, claims, signature] => (*header, *claims, *signature),
+            [_, _, _, _, _] => return no("is encrypted (five parts); a signed JWT has three"),
+            _ => return no("is not a JWT: three base64url parts with dots between are expected"),
+        };
+        let signing_input = format!("{header}.{claims}");
+        let header = Header::parse(&object(header, "header")?)?;
+        let claims = Claims::parse(object(claims, "payload")?)?;
+        let Some(signature) = base64url::decode(signature) else {
+            return no("has a signature that is not strict base64url");
+        };
+        Ok(Self {
+            signing_input,
+            signature,
+            header,
+            claims,
+        })
+    }
+
+    /// The `alg` of the header, whatever it is.
+    pub fn alg(&self) -> &str {
+        &self.header.alg
+    }
+
+    /// The `kid` of the header.
+    pub fn kid(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// The `typ` of the header.
+    pub fn typ(&self) -> Option<&str> {
+        self.header.typ.as_deref()
+    }
+
+    /// The `iss` claim, `None` where it is absent or not a string.
+    pub fn issuer(&self) -> Option<&str> {
+        self.claims.text("iss")
+    }
+
+    /// Seconds since the Unix epoch at which the token says that it expires.
+    pub fn exp(&self) -> f64 {
+        self.claims.exp
+    }
+
+    /// Checks the signature with each of `candidates`; the token comes back where none made it.
+    pub fn verify(
+        self,
+        alg: Algorithm,
+        candidates: &[Arc<VerifyingKey>],
+    ) -> Result<Verified, Box<Self>> {
+        let message = self.signing_input.as_bytes();
+        if candidates
+            .iter()
+            .any(|key| key.verify(alg, message, &self.signature))
+        {
+            Ok(self.into_verified())
+        } else {
+            Err(Box::new(self))
+        }
+    }
+
+    /// Takes the token for verified without any proof, so that `explain` can say what would follow.
+    pub fn presume(self) -> Verified {
+        self.into_verified()
+    }
+
+    fn into_verified(self) -> Verified {
+        Verified {
+            claims: self.claims,
+            alg: self.header.alg,
+        }
+    }
+}
+
+impl Verified {
+    /// The claims, each as its issuer signed it.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The `alg` that the token was signed with.
+    pub fn alg(&self) -> &str {
+        &self.alg
+    }
+}
+
+impl Claims {
+    fn parse(members: Map<String, Value>) -> Result<Self, Malformed> {
+        let time = |name: &str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::Number(number)) => Ok(number.as_f64()),
+            Some(_) => Err(Malformed(format!(
+                "has a claim `{name}` that is not a number"
+            ))),
+        };
+        let (nbf, iat) = (time("nbf")?, time("iat")?);
+        let Some(exp) = time("exp")? else {
+            return Err(Malformed("has no claim `exp`".to_owned()));
+        };
+        Ok(Self {
+            members,
+            exp,
+            nbf,
+            iat,
+        })
+    }
+
+    /// All claims by name.
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
+    /// A claim that is a string.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.members.get(name)?.as_str()
+    }
+
+    /// `exp`: seconds since the Unix epoch from which on the token is expired.
+    pub fn exp(&self) -> f64 {
+        self.exp
+    }
+
+    /// `nbf`: seconds since the Unix epoch before which the token is not valid.
+    pub fn nbf(&self) -> Option<f64> {
+        self.nbf
+    }
+
+    /// `iat`: seconds since the Unix epoch at which the token was issued.
+    pub fn iat(&self) -> Option<f64> {
+        self.iat
+    }
+
+    /// The values of `aud`; `None` where it is absent, empty, or not a string or a list of strings.
+    pub fn audiences(&self) -> Option<Vec<&str>> {
+        match self.members.get("aud")? {
+            Value::String(one) => Some(vec![one]),
+            Value::Array(several) if !several.is_empty() => {
+                several.iter().map(Value::as_str).collect()
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Header {
+    fn parse(members: &Map<String, Value>) -> Result<Self, Malformed> {
+        if let Some(name) = REFUSED_HEADERS
+            .into_iter()
+            .find(|name| members.contains_key(*name))
+        {
+            return Err(Malformed(format!(
+                "has the header member `{name}`, which is not accepted"
+            )));
+        }
+        let text = |name: &str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(Malformed(format!(
+                "has a header member `{name}` that is not a string"
+            ))),
+        };
+        let (kid, typ) = (text("kid")?, text("typ")?);
+        let Some(alg) = text("alg")? else {
+            return Err(Malformed("has no header member `alg`".to_owned()));
+        };
+        Ok(Self { alg, kid, typ })
+    }
+}
+
+fn object(part: &str, what: &str) -> Result<Map<String, Value>, Malformed> {
+    let Some(bytes) = base64url::decode(part) else {
+        return Err(Malformed(format!("has a {what} that is not strict base64url")));
+    };
+    json::strict_object(&bytes).map_err(|cause| Malformed(format!("has a {what} that {cause}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(header: &str, claims: &str) -> String {
+        [header, claims, "sig"].map(base64url::encode).join(".")
+    }
+
+    fn cause(header: &str, claims: &str) -> String {
+        Unverified::parse(&token(header, claims))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn reads_a_plain_token() {
+        let token = token(
+            r#"{"alg":"RS256","kid":"k","typ":"JWT","x5t":"ignored"}"#,
+            r#"{"iss":"https://i","exp":1.5,"aud":["a","b"]}"#,
+        );
+        let token = Unverified::parse(&token).unwrap();
+        assert_eq!((token.alg(), token.kid()), ("RS256", Some("k")));
+        assert_eq!(token.issuer(), Some("https://i"));
+        assert!((token.exp() - 1.5).abs() < f64::EPSILON);
+        let verified = token.presume();
+        assert_eq!(verified.claims().audiences().unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn headers_that_steer_the_verification_are_refused() {
+        for name in REFUSED_HEADERS {
+            let header = format!(r#"{{"alg":"RS256","{name}":null}}"#);
+            assert!(cause(&header, r#"{"exp":1}"#).contains(name));
+        }
+    }
+
+    #[test]
+    fn times_are_numbers_and_exp_is_there() {
+        for (claims, expected) in [
+            (r#"{"nbf":1}"#, "has no claim `exp`"),
+            (r#"{"exp":"1"}"#, "`exp` that is not a number"),
+            (r#"{"exp":1,"nbf":null}"#, "`nbf` that is not a number"),
+            (r#"{"exp":1,"iat":[1]}"#, "`iat` that is not a number"),
+        ] {
+            let cause = cause(r#"{"alg":"RS256"}"#, claims);
+            assert!(cause.contains(expected), "{cause}");
+        }
+    }
+
+    #[test]
+    fn the_compact_form_is_read_strictly() {
+        let good = token(r#"{"alg":"RS256"}"#, r#"{"exp":1}"#);
+        for bad in [
+            String::new(),
+            "abc".to_owned(),
+            format!("{good}="),
+            format!("{good} "),
+            format!("{good}.x"),
+            format!("{good}.x.y"),
+            good.replace('.', ""),
+            "a".repeat(LONGEST_TOKEN + 1),
+        ] {
+            assert!(Unverified::parse(&bad).is_err(), "{bad:.60}");
+        }
+        assert!(Unverified::parse(&good).is_ok());
+    }
+}

@@ -1,0 +1,464 @@
+//! One public key of an upstream issuer, parsed once and used for many signatures (RFC 7517 §4).
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
+    RsaPublicKeyComponents, VerificationAlgorithm,
+};
+use serde_json::{Map, Value};
+
+use super::{Algorithm, base64url};
+
+/// Why a JWK is no key that upstream tokens can be verified with; never holds key material.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyRejected(String);
+
+/// A public key that checks signatures; private members of its JWK are never kept.
+pub struct VerifyingKey {
+    kid: Option<String>,
+    restriction: Option<Algorithm>,
+    material: Material,
+}
+
+impl VerifyingKey {
+    /// Reads a JWK (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2); the error says what makes it unusable.
+    pub fn from_jwk(jwk: &Value) -> Result<Self, KeyRejected> {
+        let jwk = jwk
+            .as_object()
+            .ok_or_else(|| rejected("it is not a JSON object"))?;
+        check_purpose(jwk)?;
+        let restriction = match optional_text(jwk, "alg")? {
+            None => None,
+            Some(name) => Some(name.parse::<Algorithm>().map_err(|_| {
+                rejected(format!(
+                    "its `alg` {} is not a signature algorithm accepted from upstream",
+                    printable(name)
+                ))
+            })?),
+        };
+        let key = Self {
+            kid: optional_text(jwk, "kid")?.map(str::to_owned),
+            restriction,
+            material: Material::from_jwk(jwk, restriction)?,
+        };
+        match restriction {
+            Some(algorithm) if !key.fits(algorithm) => Err(rejected(format!(
+                "its `alg` {algorithm} does not fit its type and curve"
+            ))),
+            _ => Ok(key),
+        }
+    }
+
+    /// The key's id, if it has one.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// Whether the key's type, curve and own `alg` allow signatures by `algorithm`.
+    pub fn fits(&self, algorithm: Algorithm) -> bool {
+        self.restriction.is_none_or(|only| only == algorithm)
+            && match &self.material {
+                Material::Rsa(_) => rsa_parameters(algorithm).is_some(),
+                Material::P256(_) => algorithm == Algorithm::Es256,
+                Material::P384(_) => algorithm == Algorithm::Es384,
+                Material::Ed25519(_) => algorithm == Algorithm::EdDsa,
+            }
+    }
+
+    /// Whether `signature` over `message` was made by `algorithm` and this key; ECDSA signatures are `r || s` (RFC 7518 §3.4).
+    pub fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        if !self.fits(algorithm) {
+            return false;
+        }
+        let key = match &self.material {
+            Material::Rsa(rsa) => rsa.parsed(algorithm),
+            Material::P256(key) | Material::P384(key) | Material::Ed25519(key) => Some(key),
+        };
+        key.is_some_and(|key| key.verify_sig(message, signature).is_ok())
+    }
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = match &self.material {
+            Material::Rsa(_) => "RSA",
+            Material::P256(_) => "P-256",
+            Material::P384(_) => "P-384",
+            Material::Ed25519(_) => "Ed25519",
+        };
+        f.debug_struct("VerifyingKey")
+            .field("kid", &self.kid)
+            .field("family", &family)
+            .field("restriction", &self.restriction)
+            .finish()
+    }
+}
+
+/// Foreign text made fit for a log line: printable ASCII, at most 100 characters.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .take(100)
+        .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
+        .collect()
+}
+
+enum Material {
+    Rsa(Box<RsaKey>),
+    P256(ParsedPublicKey),
+    P384(ParsedPublicKey),
+    Ed25519(ParsedPublicKey),
+}
+
+impl Material {
+    fn from_jwk(
+        jwk: &Map<String, Value>,
+        restriction: Option<Algorithm>,
+    ) -> Result<Self, KeyRejected> {
+        let kty = text(jwk, "kty")?;
+        match kty {
+            "RSA" => Ok(Self::Rsa(Box::new(RsaKey::from_jwk(jwk, restriction)?))),
+            "EC" => match text(jwk, "crv")? {
+                "P-256" => ec_point(jwk, 32, &ECDSA_P256_SHA256_FIXED).map(Self::P256),
+                "P-384" => ec_point(jwk, 48, &ECDSA_P384_SHA384_FIXED).map(Self::P384),
+                other => Err(unsupported("crv", other)),
+            },
+            "OKP" => match text(jwk, "crv")? {
+                "Ed25519" => ParsedPublicKey::new(&ED25519, coordinate(jwk, "x", 32)?)
+                    .map(Self::Ed25519)
+                    .map_err(|_| rejected("its `x` is not an Ed25519 public key")),
+                other => Err(unsupported("crv", other)),
+            },
+            "oct" => Err(rejected(
+                "it is a symmetric key, which anybody who verifies could sign with",
+            )),
+            other => Err(unsupported("kty", other)),
+        }
+    }
+}
+
+/// An RSA key, parsed once per algorithm that is really used with it: the library binds padding and digest to the parsed key.
+struct RsaKey {
+    n: Vec<u8>,
+    e: Vec<u8>,
+    parsed: [OnceLock<Option<ParsedPublicKey>>; 6],
+}
+
+impl RsaKey {
+    fn from_jwk(
+        jwk: &Map<String, Value>,
+        restriction: Option<Algorithm>,
+    ) -> Result<Self, KeyRejected> {
+        let n = integer(jwk, "n")?;
+        let e = integer(jwk, "e")?;
+        check_rsa(&n, &e)?;
+        let key = Self {
+            n,
+            e,
+            parsed: Default::default(),
+        };
+        let first = restriction
+            .filter(|algorithm| rsa_parameters(*algorithm).is_some())
+            .unwrap_or(Algorithm::Rs256);
+        if key.parsed(first).is_none() {
+            return Err(rejected("its `n` and `e` are not an RSA public key"));
+        }
+        Ok(key)
+    }
+
+    fn parsed(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
+        let (slot, parameters) = rsa_parameters(algorithm)?;
+        self.parsed
+            .get(slot)?
+            .get_or_init(|| {
+                let components = RsaPublicKeyComponents {
+                    n: &self.n,
+                    e: &self.e,
+                };
+                components.to_parsed_public_key(parameters).ok()
+            })
+            .as_ref()
+    }
+}
+
+fn rsa_parameters(algorithm: Algorithm) -> Option<(usize, &'static RsaParameters)> {
+    Some(match algorithm {
+        Algorithm::Rs256 => (0, &RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::Rs384 => (1, &RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::Rs512 => (2, &RSA_PKCS1_2048_8192_SHA512),
+        Algorithm::Ps256 => (3, &RSA_PSS_2048_8192_SHA256),
+        Algorithm::Ps384 => (4, &RSA_PSS_2048_8192_SHA384),
+        Algorithm::Ps512 => (5, &RSA_PSS_2048_8192_SHA512),
+        Algorithm::Es256 | Algorithm::Es384 | Algorithm::EdDsa => return None,
+    })
+}
+
+/// `n` and `e` without leading zeros: the library checks them only at the first signature, which is too late.
+fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), KeyRejected> {
+    let bits = n
+        .first()
+        .map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
+    if bits < 2048 {
+        return Err(rejected(format!(
+            "its RSA modulus has {bits} bits, fewer than 2048"
+        )));
+    }
+    if bits > 8192 {
+        return Err(rejected(format!(
+            "its RSA modulus has {bits} bits, more than 8192"
+        )));
+    }
+    if n.last().is_none_or(|last| last % 2 == 0) {
+        return Err(rejected("its RSA modulus is even"));
+    }
+    if e.last().is_none_or(|last| last % 2 == 0) || e == [1] {
+        return Err(rejected("its RSA exponent is even or 1"));
+    }
+    if e.len() > 4 {
+        return Err(rejected("its RSA exponent is longer than 32 bits"));
+    }
+    Ok(())
+}
+
+fn check_purpose(jwk: &Map<String, Value>) -> Result<(), KeyRejected> {
+    if let Some(usage) = optional_text(jwk, "use")?
+        && usage != "sig"
+    {
+        return Err(rejected(format!(
+            "its `use` is {}, not sig",
+            printable(usage)
+        )));
+    }
+    match jwk.get("key_ops") {
+        None => Ok(()),
+        Some(Value::Array(operations)) if operations.iter().any(|name| name == "verify") => Ok(()),
+        Some(_) => Err(rejected("its `key_ops` lacks verify")),
+    }
+}
+
+fn ec_point(
+    jwk: &Map<String, Value>,
+    length: usize,
+    algorithm: &'static dyn VerificationAlgorithm,
+) -> Result<ParsedPublicKey, KeyRejected> {
+    // SEC 1 §2.3.3: 4 marks an uncompressed point.
+    let mut point = vec![4];
+    point.extend(coordinate(jwk, "x", length)?);
+    point.extend(coordinate(jwk, "y", length)?);
+    ParsedPublicKey::new(algorithm, point).map_err(|_| rejected("its point is not on its curve"))
+}
+
+fn coordinate(jwk: &Map<String, Value>, name: &str, length: usize) -> Result<Vec<u8>, KeyRejected> {
+    let bytes = bytes(jwk, name)?;
+    if bytes.len() == length {
+        return Ok(bytes);
+    }
+    Err(rejected(format!(
+        "its `{name}` has {} bytes instead of {length}",
+        bytes.len()
+    )))
+}
+
+/// A big-endian integer; leading zeros, which some issuers write against RFC 7518 §2, are dropped.
+fn integer(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, KeyRejected> {
+    let bytes = bytes(jwk, name)?;
+    Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
+}
+
+fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, KeyRejected> {
+    base64url::decode(text(jwk, name)?)
+        .ok_or_else(|| rejected(format!("its `{name}` is not base64url without padding")))
+}
+
+fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Result<&'a str, KeyRejected> {
+    optional_text(jwk, name)?.ok_or_else(|| rejected(format!("it has no `{name}`")))
+}
+
+fn optional_text<'a>(
+    jwk: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a str>, KeyRejected> {
+    match jwk.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(rejected(format!("its `{name}` is not a string"))),
+    }
+}
+
+fn unsupported(member: &str, value: &str) -> KeyRejected {
+    rejected(format!(
+        "its `{member}` {} is not supported",
+        printable(value)
+    ))
+}
+
+fn rejected(reason: impl Into<String>) -> KeyRejected {
+    KeyRejected(reason.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA512,
+        RsaKeyPair,
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    const MESSAGE: &[u8] = b"header.claims";
+
+    fn reason(jwk: &Value) -> String {
+        VerifyingKey::from_jwk(jwk).unwrap_err().to_string()
+    }
+
+    fn signs_nothing_else(key: &VerifyingKey, algorithm: Algorithm, signature: &[u8]) {
+        for other in Algorithm::ALL {
+            let right = other == algorithm;
+            assert_eq!(key.verify(other, MESSAGE, signature), right, "{other}");
+            assert!(!key.verify(other, b"header.other", signature), "{other}");
+        }
+        assert!(!key.verify(algorithm, MESSAGE, &[]));
+    }
+
+    #[test]
+    fn rsa_keys_verify_each_padding_and_digest_apart() {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        // PKCS #1 DER: an 8-byte head, then the modulus with its leading zero.
+        let n = base64url::encode(&pair.public_key().as_ref()[8..265]);
+        let jwk = json!({"kty": "RSA", "n": n, "e": "AQAB", "d": "AA", "kid": "r"});
+        let key = VerifyingKey::from_jwk(&jwk).unwrap();
+        let mut signature = vec![0; pair.public_modulus_len()];
+        pair.sign(
+            &RSA_PKCS1_SHA256,
+            &SystemRandom::new(),
+            MESSAGE,
+            &mut signature,
+        )
+        .unwrap();
+        signs_nothing_else(&key, Algorithm::Rs256, &signature);
+        pair.sign(
+            &RSA_PSS_SHA512,
+            &SystemRandom::new(),
+            MESSAGE,
+            &mut signature,
+        )
+        .unwrap();
+        signs_nothing_else(&key, Algorithm::Ps512, &signature);
+
+        let mut restricted = jwk;
+        restricted["alg"] = "RS256".into();
+        let restricted = VerifyingKey::from_jwk(&restricted).unwrap();
+        assert!(restricted.fits(Algorithm::Rs256) && !restricted.fits(Algorithm::Ps512));
+        assert!(!restricted.verify(Algorithm::Ps512, MESSAGE, &signature));
+    }
+
+    fn ec(algorithm: &'static EcdsaSigningAlgorithm, crv: &str) -> (Value, Vec<u8>) {
+        let pair = EcdsaKeyPair::generate(algorithm).unwrap();
+        let (x, y) = pair.public_key().as_ref()[1..].split_at(pair.public_key().as_ref().len() / 2);
+        let jwk =
+            json!({"kty": "EC", "crv": crv, "x": base64url::encode(x), "y": base64url::encode(y)});
+        let signature = pair.sign(&SystemRandom::new(), MESSAGE).unwrap();
+        (jwk, signature.as_ref().to_vec())
+    }
+
+    #[test]
+    fn elliptic_keys_verify_their_own_algorithm_only() {
+        let (jwk, signature) = ec(&ECDSA_P256_SHA256_FIXED_SIGNING, "P-256");
+        let key = VerifyingKey::from_jwk(&jwk).unwrap();
+        signs_nothing_else(&key, Algorithm::Es256, &signature);
+        let (jwk, signature) = ec(&ECDSA_P384_SHA384_FIXED_SIGNING, "P-384");
+        let key = VerifyingKey::from_jwk(&jwk).unwrap();
+        signs_nothing_else(&key, Algorithm::Es384, &signature);
+
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let x = base64url::encode(pair.public_key());
+        let key = VerifyingKey::from_jwk(&json!({"kty": "OKP", "crv": "Ed25519", "x": x})).unwrap();
+        signs_nothing_else(&key, Algorithm::EdDsa, pair.sign(MESSAGE).as_ref());
+    }
+
+    #[test]
+    fn elliptic_keys_off_their_curve_or_of_the_wrong_size_are_rejected() {
+        let (good, _) = ec(&ECDSA_P256_SHA256_FIXED_SIGNING, "P-256");
+        for (member, value, expected) in [
+            (
+                "y",
+                json!(base64url::encode([1; 32])),
+                "its point is not on its curve",
+            ),
+            (
+                "x",
+                json!(base64url::encode([1; 31])),
+                "its `x` has 31 bytes instead of 32",
+            ),
+            (
+                "x",
+                json!("AA=="),
+                "its `x` is not base64url without padding",
+            ),
+            ("x", json!(null), "its `x` is not a string"),
+            ("crv", json!("P-384"), "its `x` has 32 bytes instead of 48"),
+            (
+                "crv",
+                json!("secp256k1"),
+                "its `crv` secp256k1 is not supported",
+            ),
+            (
+                "kty",
+                json!("EC\n\u{1b}"),
+                "its `kty` EC?? is not supported",
+            ),
+            ("use", json!("enc"), "its `use` is enc, not sig"),
+            ("key_ops", json!(["sign"]), "its `key_ops` lacks verify"),
+            ("kid", json!(1), "its `kid` is not a string"),
+            (
+                "alg",
+                json!("ES384"),
+                "its `alg` ES384 does not fit its type and curve",
+            ),
+            (
+                "alg",
+                json!("HS256"),
+                "its `alg` HS256 is not a signature algorithm accepted from upstream",
+            ),
+        ] {
+            let mut jwk = good.clone();
+            jwk[member] = value;
+            assert_eq!(reason(&jwk), expected);
+        }
+    }
+
+    #[test]
+    fn weak_rsa_keys_are_rejected() {
+        let rsa = |n: &[u8], e: &[u8]| {
+            reason(&json!({"kty": "RSA", "n": base64url::encode(n), "e": base64url::encode(e)}))
+        };
+        let odd = |bytes: usize| vec![0xff; bytes];
+        assert_eq!(
+            rsa(&[&[0x7f], &odd(255)[..]].concat(), &[1, 0, 1]),
+            "its RSA modulus has 2047 bits, fewer than 2048"
+        );
+        assert_eq!(
+            rsa(&odd(1025), &[3]),
+            "its RSA modulus has 8200 bits, more than 8192"
+        );
+        assert_eq!(
+            rsa(&[&odd(255)[..], &[2]].concat(), &[3]),
+            "its RSA modulus is even"
+        );
+        for exponent in [&[1][..], &[0, 1], &[2], &[0]] {
+            assert_eq!(rsa(&odd(256), exponent), "its RSA exponent is even or 1");
+        }
+        assert_eq!(
+            rsa(&odd(256), &[1, 0, 0, 0, 1]),
+            "its RSA exponent is longer than 32 bits"
+        );
+    }
+}

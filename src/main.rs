@@ -1,0 +1,7 @@
+//! The `remint` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    remint::cli::run()
+}

@@ -1,0 +1,101 @@
+//! The `application/x-www-form-urlencoded` body of a token request (RFC 6749 §3.2).
+
+use std::borrow::Cow;
+
+use super::{Reason, Refusal, cut};
+
+/// Parameters that may stand more than once (RFC 8693 §2.1).
+const REPEATABLE: [&str; 2] = ["audience", "resource"];
+
+/// A parsed form whose single-valued parameters are known to stand at most once.
+///
+/// Empty parameters count as absent, and unknown ones are ignored (RFC 6749 §3.2).
+#[derive(Debug)]
+pub struct Form<'a> {
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+}
+
+impl<'a> Form<'a> {
+    /// Parses a body; refuses one that is not UTF-8 or repeats a single-valued parameter.
+    pub fn parse(body: &'a [u8]) -> Result<Self, Refusal> {
+        let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+        for (name, value) in form_urlencoded::parse(body) {
+            // The parser puts U+FFFD where bytes were not UTF-8, and nobody sends one on purpose.
+            if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
+                return Err(Refusal::new(
+                    Reason::ParameterMalformed,
+                    "the form is not valid UTF-8: percent-encode the UTF-8 bytes of each value",
+                ));
+            }
+            let repeated = pairs.iter().any(|(known, _)| *known == name);
+            if repeated && !REPEATABLE.contains(&name.as_ref()) {
+                return Err(Refusal::new(
+                    Reason::ParameterRepeated,
+                    format!("the parameter `{}` stands more than once", cut(&name)),
+                ));
+            }
+            pairs.push((name, value));
+        }
+        pairs.retain(|(_, value)| !value.is_empty());
+        Ok(Self { pairs })
+    }
+
+    /// The value of a parameter, `None` when it is absent or empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// The value of a parameter that must be there.
+    pub fn require(&self, name: &str) -> Result<&str, Refusal> {
+        self.get(name).ok_or_else(|| {
+            Refusal::new(
+                Reason::ParameterMissing,
+                format!("the parameter `{name}` is missing or empty"),
+            )
+        })
+    }
+
+    /// The values of a parameter, in the order of the form.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.pairs
+            .iter()
+            .filter(move |(known, _)| known == name)
+            .map(|(_, value)| value.as_ref())
+    }
+
+    /// All parameters, in the order of the form.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_counts_as_absent_and_order_is_kept() {
+        let form = Form::parse(b"scope=&audience=b&audience=a&resource=&x=1").unwrap();
+        assert_eq!(form.get("scope"), None);
+        assert_eq!(form.all("audience").collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!(form.require("scope").unwrap_err().reason, Reason::ParameterMissing);
+    }
+
+    #[test]
+    fn repeats_are_refused_even_when_empty_or_equal() {
+        for body in ["scope=a&scope=a", "scope=&scope=a", "unknown=1&unknown=2"] {
+            let refusal = Form::parse(body.as_bytes()).unwrap_err();
+            assert_eq!(refusal.reason, Reason::ParameterRepeated, "{body}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_refused() {
+        for body in [&b"a=\xff"[..], b"a=%ff", b"%ff=a"] {
+            let refusal = Form::parse(body).unwrap_err();
+            assert_eq!(refusal.reason, Reason::ParameterMalformed);
+        }
+    }
+}

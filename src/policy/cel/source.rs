@@ -1,0 +1,182 @@
+//! From text to syntax tree, with the text bounded before the parser sees it.
+
+use cel::{Env, IdedExpr, ParseErrors};
+
+use super::compile::{CompileError, Kind};
+
+/// Bytes of the longest source.
+const LONGEST: usize = 4096;
+
+/// How deep `(`, `[` and `{` may nest outside string literals.
+const DEEPEST: usize = 32;
+
+/// Stack of the parsing thread: the worst 4 KiB (2,000 chained operators) take 1 MiB of it.
+const STACK: usize = 16 * 1024 * 1024;
+
+/// The syntax tree of `source`, its macros expanded; an error if it is too long, too deep or no CEL.
+pub(super) fn parse(env: &Env, source: &str, kind: Kind) -> Result<IdedExpr, CompileError> {
+    check_size(source, kind)?;
+    let parsed = std::thread::scope(|threads| {
+        std::thread::Builder::new()
+            .name("cel-parser".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(threads, || env.parser().parse(source))
+            .map(std::thread::ScopedJoinHandle::join)
+    });
+    match parsed {
+        Ok(Ok(Ok(tree))) => Ok(tree),
+        Ok(Ok(Err(errors))) => Err(syntax_error(&errors)),
+        Ok(Err(_panic)) => Err(CompileError::new(
+            "the parser cannot read it: write it in a simpler way",
+        )),
+        Err(e) => Err(CompileError::new(format!(
+            "no thread could be started to parse it ({e}): raise the limit of processes"
+        ))),
+    }
+}
+
+fn check_size(source: &str, kind: Kind) -> Result<(), CompileError> {
+    if source.trim().is_empty() {
+        return Err(CompileError::new(match kind {
+            Kind::Claim => "it is empty: write an expression such as claims.sub",
+            Kind::Condition | Kind::Actor => {
+                "it is empty: write a condition such as claims.ref == 'refs/heads/main', or true"
+            }
+        }));
+    }
+    if source.len() > LONGEST {
+        return Err(CompileError::new(format!(
+            "it is {} bytes long, at most {LONGEST} are read: split it into several conditions",
+            source.len()
+        )));
+    }
+    if depth(source) > DEEPEST {
+        return Err(CompileError::new(format!(
+            "its brackets nest more than {DEEPEST} deep: split it into several conditions"
+        )));
+    }
+    Ok(())
+}
+
+/// How deep the brackets outside string literals and comments nest.
+fn depth(source: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut rest = source;
+    let mut raw = false;
+    while let Some(c) = rest.chars().next() {
+        if c == '\'' || c == '"' {
+            rest = after_string(rest, c, raw);
+            raw = false;
+            continue;
+        }
+        if rest.starts_with("//") {
+            rest = rest.find('\n').and_then(|at| rest.get(at..)).unwrap_or("");
+            continue;
+        }
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+        raw = matches!(c, 'r' | 'R') || (raw && matches!(c, 'b' | 'B'));
+        rest = rest.get(c.len_utf8()..).unwrap_or("");
+    }
+    deepest
+}
+
+/// What follows the string literal that `rest` begins with. A newline ends a short literal: the lexer reads none there.
+fn after_string(rest: &str, quote: char, raw: bool) -> &str {
+    let triple = quote.to_string().repeat(3);
+    let long = rest.starts_with(&triple);
+    let end = if long { triple.as_str() } else { &triple[..1] };
+    let mut body = rest.get(end.len()..).unwrap_or("");
+    while let Some(c) = body.chars().next() {
+        if let Some(after) = body.strip_prefix(end) {
+            return after;
+        }
+        if c == '\n' && !long {
+            return body;
+        }
+        let mut skip = c.len_utf8();
+        if c == '\\' && !raw {
+            skip += body.chars().nth(1).map_or(0, char::len_utf8);
+        }
+        body = body.get(skip..).unwrap_or("");
+    }
+    body
+}
+
+fn syntax_error(errors: &ParseErrors) -> CompileError {
+    let Some(first) = errors.errors.first() else {
+        return CompileError::new("the parser cannot read it: write it in a simpler way");
+    };
+    let what = first.msg.trim_start_matches("Syntax error: ");
+    if what.contains("Recursion limit") {
+        return CompileError::new("it nests too deep: split it into several conditions");
+    }
+    if what.contains("has() macro") {
+        return CompileError::new(
+            "has() takes a field such as has(claims.ref); for other names write 'a/b' in claims",
+        );
+    }
+    let what = what.split(" expecting ").next().unwrap_or(what);
+    let (line, column) = first.pos;
+    CompileError::new(format!(
+        "it cannot be read at line {line}, column {column} ({}): check the quotes, brackets and operators there",
+        crate::oauth::cut(what)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_text(source: &str) -> Result<IdedExpr, CompileError> {
+        parse(&Env::stdlib(), source, Kind::Condition)
+    }
+
+    #[test]
+    fn brackets_in_literals_and_comments_do_not_count() {
+        assert_eq!(depth("((a))"), 2);
+        assert_eq!(depth("'(((' + \"[[[\" + '''{'{''' + r'\\(' + '\\'((' // ((("), 0);
+        assert_eq!(depth("r'\\' + ('(')"), 1);
+        assert_eq!(depth("'a\n(("), 2);
+        assert_eq!(depth("'"), 0);
+    }
+
+    #[test]
+    fn long_and_deep_sources_are_refused_before_parsing() {
+        let text = |source: &str| parse_text(source).map(drop).unwrap_err().to_string();
+        assert!(text(&"a".repeat(4097)).contains("4097 bytes"));
+        for open in ["(", "[", "{", "f("] {
+            assert!(text(&open.repeat(4096 / open.len())).contains("32 deep"));
+        }
+        assert!(text(" \n").contains("empty"));
+        let nested = |n: usize| format!("{}1{}", "(".repeat(n), ")".repeat(n));
+        assert!(parse_text(&nested(32)).is_ok());
+        assert!(text(&nested(33)).contains("32 deep"));
+    }
+
+    #[test]
+    fn hostile_sources_of_four_kib_end_in_a_tree_or_an_error() {
+        for piece in [
+            "!", "-", "-!", "a.", ".a", "a?", "a?1:", "a+", "a==", "a||", "a&&", "'", "\"", "\\",
+            "a[0]", "?", ":", "]", ")", "a in ", "1,", "é", "\0", "r'", "//", "\n", "a ", "`",
+        ] {
+            let mut source = piece.repeat(4096 / piece.len());
+            let _ = parse_text(&source);
+            source.truncate(4095 - (4095 % piece.len()));
+            source.push('1');
+            let _ = parse_text(&source);
+        }
+    }
+
+    #[test]
+    fn errors_say_where_and_what_to_do() {
+        let text = parse_text("claims.ref ==").map(drop).unwrap_err().to_string();
+        assert!(text.contains("line 1, column 14"), "{text}");
+        let text = parse_text("has(claims['a'])").map(drop).unwrap_err();
+        assert!(text.to_string().contains("in claims"), "{text}");
+    }
+}

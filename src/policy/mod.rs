@@ -1,0 +1,81 @@
+//! The operator's rules: who may exchange, and what the new token says. Pure: no I/O, no clock, no keys.
+
+pub mod cel;
+mod claims;
+mod compile;
+mod decide;
+mod target;
+pub mod tenant;
+mod verdicts;
+
+pub use decide::{Ask, Case, Decision, Terms};
+pub use verdicts::{Line, Verdicts};
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::jose::{Algorithm, SigningAlgorithm};
+use cel::Expr;
+
+/// One connector's rules, compiled.
+#[derive(Debug)]
+pub struct Policy {
+    connector: Arc<str>,
+    /// Anybody can get a token of this issuer, so callers are not told what is expected.
+    shared: bool,
+    algorithms: Vec<Algorithm>,
+    types: Vec<String>,
+    audiences: Accepted,
+    allow: Vec<Condition>,
+    actors: Vec<Expr>,
+    base: Grants,
+    rules: Vec<Rule>,
+    /// Audiences that only the rule which lists them can grant.
+    rule_targets: HashSet<String>,
+    subject_prefix: String,
+    outlive_subject_token: bool,
+    limits: Limits,
+    root: cel::Root,
+}
+
+/// The limits that hold for every connector.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest life of a new token.
+    pub max_lifetime: Duration,
+    /// How far the issuer's clock may be off.
+    pub leeway: Duration,
+}
+
+/// The `aud` values that are accepted in a subject token.
+#[derive(Debug)]
+enum Accepted {
+    Any,
+    Only(Vec<String>),
+}
+
+/// A condition and where it stands, such as `allow[1]`.
+#[derive(Debug)]
+struct Condition {
+    place: String,
+    expr: Expr,
+}
+
+/// What a new token gets: the connector's own, or a rule's merged into it.
+#[derive(Debug)]
+struct Grants {
+    targets: Option<Vec<String>>,
+    clone_claims: Vec<String>,
+    claims: Vec<(String, Expr)>,
+    lifetime: Option<Duration>,
+    alg: Option<SigningAlgorithm>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    name: Arc<str>,
+    when: Condition,
+    allow: Vec<Condition>,
+    grants: Grants,
+}

@@ -1,0 +1,95 @@
+//! HTTP clients, one per set of trusted roots.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, ClientBuilder, redirect};
+
+use super::error::{FetchError, SourceError};
+
+/// The longest that a connection may take to stand.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A client that is built when it is first used: reading the machine's roots takes too long for a start.
+#[derive(Debug, Default)]
+pub(super) struct LazyClient(OnceLock<Result<Client, String>>);
+
+impl LazyClient {
+    /// A client that trusts only the certificates of a PEM file.
+    pub(super) fn with_roots(ca_file: &Path) -> Result<Self, SourceError> {
+        let name = ca_file.display();
+        let problem = |cause: String| SourceError::new("ca_file", format!("{name} {cause}"));
+        let pem =
+            std::fs::read(ca_file).map_err(|error| problem(format!("cannot be read ({error})")))?;
+        let roots = Certificate::from_pem_bundle(&pem)
+            .map_err(|error| problem(format!("is not PEM ({})", chain(&error))))?;
+        if roots.is_empty() {
+            return Err(problem("holds no PEM certificate".to_owned()));
+        }
+        let client = builder()
+            .tls_certs_only(roots)
+            .build()
+            .map_err(|error| problem(format!("cannot be used ({})", chain(&error))))?;
+        Ok(Self(OnceLock::from(Ok(client))))
+    }
+
+    /// The client; one with the machine's own roots unless it was made with others.
+    pub(super) async fn get(self: &Arc<Self>) -> Result<Client, FetchError> {
+        if self.0.get().is_none() {
+            let this = Arc::clone(self);
+            // Reading the roots blocks; a failed join leaves the cell empty, which is reported below.
+            let _ = tokio::task::spawn_blocking(move || {
+                this.0.get_or_init(with_system_roots);
+            })
+            .await;
+        }
+        match self.0.get() {
+            Some(Ok(client)) => Ok(client.clone()),
+            Some(Err(cause)) => Err(FetchError::failed(format!(
+                "the HTTP client cannot be built: {cause}"
+            ))),
+            None => Err(FetchError::failed("the HTTP client could not be built")),
+        }
+    }
+}
+
+/// Where a spec's `ca_file` leads, as the key under which clients are shared.
+pub(super) type Roots = Option<PathBuf>;
+
+/// An error and its causes in one line; never with a URL, whose query may hold a secret.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn with_system_roots() -> Result<Client, String> {
+    builder().build().or_else(|error| {
+        tracing::warn!(
+            target: "upstream",
+            cause = chain(&error),
+            "this machine has no usable CA certificates: https upstreams will fail unless their connector sets ca_file"
+        );
+        let rootless = builder().tls_certs_only([]).build();
+        rootless.map_err(|error| chain(&error))
+    })
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("remint/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .pool_max_idle_per_host(1)
+        .pool_idle_timeout(Duration::from_secs(15))
+}

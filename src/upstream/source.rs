@@ -1,0 +1,361 @@
+//! One key source: finds a token's key in the last good keys, and fetches when that is called for.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::jose::{Algorithm, CandidateKeys, Candidates};
+
+use super::error::{FetchError, KeysError, UnavailableKind};
+use super::fetch::{Fetched, Fetcher};
+use super::flight::{Flight, Landing};
+use super::seen::SeenKids;
+use super::snapshot::{Snapshot, lifetime};
+use super::state::State;
+use super::status::{SourceState, SourceStatus};
+
+/// How many requests may wait for one source's fetch.
+const MOST_WAITING: usize = 64;
+
+/// How often one lookup may wait: a fetch that began before the kid was seen proves nothing, so a second may follow.
+const MOST_WAITS: usize = 3;
+
+/// The keys of one upstream, shared by every connector that reads them from the same place.
+pub struct KeySource {
+    clock: Arc<dyn Clock>,
+    fetcher: Fetcher,
+    connectors: Mutex<Vec<String>>,
+    max_age_millis: AtomicU64,
+    timeout_millis: AtomicU64,
+    snapshot: ArcSwapOption<Snapshot>,
+    used: AtomicBool,
+    waiting: Semaphore,
+    seen: SeenKids,
+    state: Mutex<State>,
+}
+
+/// What a lookup does next.
+enum Step {
+    Answer(Result<CandidateKeys, KeysError>),
+    Wait(Flight),
+}
+
+/// A lookup that the fast path could not answer.
+struct Lookup<'a> {
+    kid: Option<&'a str>,
+    algorithm: Algorithm,
+    /// How many fetches had begun when the lookup began.
+    began: Option<u64>,
+    /// Whether a good fetch has ended since the lookup began: what it gave counts, however short its freshness.
+    renewed: bool,
+}
+
+impl KeySource {
+    pub(super) fn new(clock: Arc<dyn Clock>, fetcher: Fetcher, seen: SeenKids) -> Self {
+        Self {
+            clock,
+            fetcher,
+            connectors: Mutex::default(),
+            max_age_millis: AtomicU64::new(u64::MAX),
+            timeout_millis: AtomicU64::new(0),
+            snapshot: ArcSwapOption::empty(),
+            used: AtomicBool::new(false),
+            waiting: Semaphore::new(MOST_WAITING),
+            seen,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Adds a connector; of several, the shortest `max_age` and the longest `timeout` count.
+    pub(super) fn serve(&self, connector: &str, max_age: Option<Duration>, timeout: Duration) {
+        lock(&self.connectors).push(connector.to_owned());
+        let max_age = max_age.map_or(u64::MAX, millis);
+        self.max_age_millis.fetch_min(max_age, Ordering::Relaxed);
+        self.timeout_millis
+            .fetch_max(millis(timeout), Ordering::Relaxed);
+    }
+
+    /// The connectors that read their keys here.
+    pub fn connectors(&self) -> Vec<String> {
+        lock(&self.connectors).clone()
+    }
+
+    /// Where the keys come from: the path of a file, or a URL without its query.
+    pub fn location(&self) -> String {
+        self.fetcher.location()
+    }
+
+    /// The keys to try on a token with this `kid` and `algorithm`.
+    ///
+    /// Answers at once while the keys are fresh and the kid is known; else waits for a fetch where one is called for.
+    pub async fn find(
+        self: &Arc<Self>,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<CandidateKeys, KeysError> {
+        if let Some(answer) = self.find_fresh(kid, algorithm) {
+            return answer;
+        }
+        let mut lookup = Lookup {
+            kid,
+            algorithm,
+            began: None,
+            renewed: false,
+        };
+        for _ in 0..=MOST_WAITS {
+            let flight = match self.step(&mut lookup) {
+                Step::Answer(answer) => return answer,
+                Step::Wait(flight) => flight,
+            };
+            let Ok(_place) = self.waiting.try_acquire() else {
+                return Err(busy());
+            };
+            lookup.renewed |= flight.landed().await.is_ok();
+        }
+        Err(busy())
+    }
+
+    /// Fetches now, or joins the fetch under way; gives the number of usable keys.
+    pub async fn fetch_now(self: &Arc<Self>) -> Result<usize, FetchError> {
+        let flight = {
+            let mut state = lock(&self.state);
+            match state.flight() {
+                Some(flight) => flight.clone(),
+                None => self.begin(&mut state),
+            }
+        };
+        flight.landed().await
+    }
+
+    /// How the source is doing now.
+    pub fn status(&self) -> SourceStatus {
+        let now = self.clock.monotonic();
+        let state = lock(&self.state);
+        let snapshot = self.snapshot.load_full();
+        let outage = state.outage();
+        let source_state = match snapshot {
+            Some(snapshot) if outage.is_none() || snapshot.is_usable(now) => {
+                let age = now.saturating_sub(snapshot.fetched_at);
+                let keys = snapshot.keys.len();
+                if snapshot.is_fresh(now) {
+                    SourceState::Fresh { age, keys }
+                } else {
+                    SourceState::Stale { age, keys }
+                }
+            }
+            None if outage.is_none() => SourceState::NeverFetched,
+            _ => SourceState::Failed,
+        };
+        SourceStatus {
+            state: source_state,
+            last_error: outage.map(|outage| outage.error.clone()),
+            retry_in: outage.map(|outage| outage.retry_at.saturating_sub(now)),
+            succeeded: state.succeeded,
+            failed: state.failed,
+        }
+    }
+
+    /// Begins the first fetch, a retry or a refresh if it is time for one.
+    pub(super) fn refresh_if_due(self: &Arc<Self>) -> Option<Flight> {
+        self.begin_if_due(&mut lock(&self.state))
+    }
+
+    fn begin_if_due(self: &Arc<Self>, state: &mut State) -> Option<Flight> {
+        let now = self.clock.monotonic();
+        let used = self.used.load(Ordering::Relaxed);
+        let due = state.is_due(self.snapshot.load().as_deref(), used, now);
+        due.then(|| self.begin(state))
+    }
+
+    /// The hot path: a known kid in fresh keys waits for no lock and allocates nothing.
+    fn find_fresh(
+        self: &Arc<Self>,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Option<Result<CandidateKeys, KeysError>> {
+        let snapshot = self.snapshot.load();
+        let snapshot = snapshot.as_ref()?;
+        let now = self.clock.monotonic();
+        if !snapshot.is_fresh(now) {
+            return None;
+        }
+        let answer = answer(snapshot, kid, algorithm)?;
+        self.mark_used();
+        // Who holds the lock meanwhile looks after the refresh, or the next lookup does.
+        if snapshot.wants_refresh(now)
+            && let Ok(mut state) = self.state.try_lock()
+        {
+            self.begin_if_due(&mut state);
+        }
+        Some(answer)
+    }
+
+    /// Decides under the lock, where no fetch can begin or end meanwhile.
+    fn step(self: &Arc<Self>, lookup: &mut Lookup<'_>) -> Step {
+        let now = self.clock.monotonic();
+        let mut state = lock(&self.state);
+        let began = *lookup.began.get_or_insert(state.begun);
+        let snapshot = self.snapshot.load_full();
+        let snapshot = snapshot.filter(|snapshot| snapshot.is_usable(now));
+        let fresh = lookup.renewed || snapshot.as_ref().is_some_and(|it| it.is_fresh(now));
+        if let Some(snapshot) = snapshot
+            && (fresh || state.outage().is_some())
+        {
+            if let Some(answer) = answer(&snapshot, lookup.kid, lookup.algorithm) {
+                self.mark_used();
+                self.begin_if_due(&mut state);
+                return Step::Answer(answer);
+            }
+            if let Some(kid) = lookup.kid
+                && self.refuses(kid, began, &snapshot, now)
+            {
+                return Step::Answer(Err(KeysError::Unknown));
+            }
+        }
+        if let Some(flight) = state.flight() {
+            return Step::Wait(flight.clone());
+        }
+        let refusal = match state.outage() {
+            Some(outage) => outage.refusal(now),
+            // The keys are fresh, so it is the kid that calls for a fetch.
+            None if fresh => state.spend_cooldown(now).err(),
+            None => None,
+        };
+        match refusal {
+            Some(refusal) => Step::Answer(Err(refusal)),
+            None => Step::Wait(self.begin(&mut state)),
+        }
+    }
+
+    /// Whether a fetch begun after the unknown `kid` was first seen lacked it, not long ago.
+    ///
+    /// `began` counts the fetches begun before this lookup; the kid is noted with it if it was not seen before.
+    fn refuses(&self, kid: &str, began: u64, snapshot: &Snapshot, now: Duration) -> bool {
+        let first_seen = match self.seen.first_seen(kid) {
+            Some(first_seen) if snapshot.number <= first_seen => return false,
+            Some(first_seen) if snapshot.refuses_kid_seen(first_seen, now) => return true,
+            // Never seen, or refused so long ago that it deserves another look.
+            _ => began,
+        };
+        self.seen.remember(kid, first_seen);
+        snapshot.refuses_kid_seen(first_seen, now)
+    }
+
+    /// Starts a fetch in a task of its own, so that no cancelled request cancels it.
+    fn begin(self: &Arc<Self>, state: &mut State) -> Flight {
+        let (number, landing, flight) = state.begin();
+        self.used.store(false, Ordering::Relaxed);
+        let source = Arc::clone(self);
+        tokio::spawn(async move {
+            let limit = Duration::from_millis(source.timeout_millis.load(Ordering::Relaxed));
+            let fetched = source.fetcher.fetch(limit).await;
+            source.end(number, landing, fetched);
+        });
+        flight
+    }
+
+    fn end(&self, number: u64, landing: Landing, fetched: Result<Fetched, FetchError>) {
+        let now = self.clock.monotonic();
+        let outcome = match fetched {
+            Ok(fetched) => {
+                let keys = fetched.keys.len();
+                self.take(number, now, fetched);
+                Ok(keys)
+            }
+            Err(error) => {
+                lock(&self.state).fail(error.clone(), now, rand::random());
+                tracing::warn!(
+                    target: "upstream",
+                    connector = self.name(),
+                    cause = %error,
+                    "keys could not be fetched"
+                );
+                Err(error)
+            }
+        };
+        landing.land(outcome);
+    }
+
+    /// Makes freshly fetched keys the ones in force.
+    fn take(&self, number: u64, now: Duration, fetched: Fetched) {
+        let configured = match self.max_age_millis.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            millis => Some(Duration::from_millis(millis)),
+        };
+        let lifetime = lifetime(configured, fetched.max_age);
+        let spread = rand::random::<f64>() * 2.0 - 1.0;
+        let keys = fetched.keys.len();
+        let snapshot = Arc::new(Snapshot::new(fetched.keys, number, now, lifetime, spread));
+        self.seen.forget(snapshot.keys.kids());
+        let skipped = {
+            let mut state = lock(&self.state);
+            self.snapshot.store(Some(snapshot));
+            state.succeed(fetched.skipped)
+        };
+        let connector = self.name();
+        tracing::debug!(target: "upstream", connector, keys, ?lifetime, "keys fetched");
+        for skipped in skipped.iter().flatten() {
+            tracing::warn!(target: "upstream", connector, cause = %skipped, "key skipped");
+        }
+    }
+
+    /// The connectors in short, for a log line.
+    fn name(&self) -> String {
+        let connectors = lock(&self.connectors);
+        match connectors.as_slice() {
+            [first, second, third, .., _] => {
+                let more = connectors.len() - 3;
+                format!("{first}, {second}, {third} and {more} more")
+            }
+            few => few.join(", "),
+        }
+    }
+
+    fn mark_used(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySource")
+            .field("location", &self.location())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What these keys say to a token; `None` where they do not have its kid.
+fn answer(
+    snapshot: &Snapshot,
+    kid: Option<&str>,
+    algorithm: Algorithm,
+) -> Option<Result<CandidateKeys, KeysError>> {
+    match snapshot.keys.candidates(kid, algorithm) {
+        Candidates::Fit(keys) => Some(Ok(keys)),
+        Candidates::Ambiguous | Candidates::NoFit => Some(Err(KeysError::NoFit)),
+        Candidates::KidUnknown => None,
+    }
+}
+
+fn busy() -> KeysError {
+    KeysError::Unavailable {
+        kind: UnavailableKind::Busy,
+        retry_after: Duration::from_secs(1),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The guarded value, even where a panic has poisoned it: every change to it is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
