@@ -12,7 +12,7 @@ use crate::config::problems::Problems;
 use crate::config::{self, Settings};
 use crate::grant::{Connector, Connectors, Exchange, Grants, Minter, TokenExchange};
 use crate::http::{self, Documents, Health, Site};
-use crate::jose::{Choice, Keyring};
+use crate::jose::{Choice, Keyring, SigningAlgorithm};
 use crate::oauth::metadata::{Metadata, endpoint};
 use crate::policy::{Limits, Policy, cel};
 use crate::random::Random;
@@ -100,17 +100,18 @@ impl App {
         if problems.has_errors() {
             return None;
         }
-        Self::assemble(settings, Arc::new(keyring?), connectors, upstreams, surroundings)
+        Self::assemble(settings, keyring?, connectors, upstreams, surroundings)
     }
 
     fn assemble(
         settings: &Settings,
-        keyring: Arc<Keyring>,
+        keyring: Keyring,
         connectors: Vec<Connector>,
         upstreams: Upstreams,
         surroundings: &Surroundings,
     ) -> Option<Self> {
         let connectors = Arc::new(Connectors::new(connectors));
+        let keyring = Arc::new(keyring);
         let minter = Arc::new(Minter::new(
             settings.issuer.clone(),
             Arc::clone(&keyring),
@@ -207,7 +208,13 @@ fn metadata<'a>(settings: &'a Settings, keyring: &Keyring, grants: &Grants) -> M
         let copied = connector.rules.iter().flat_map(|rule| &rule.clone_claims);
         let computed = connector.rules.iter().flat_map(|rule| &rule.claims);
         configured.extend(connector.clone_claims.iter().chain(copied));
-        configured.extend(connector.claims.iter().chain(computed).map(|(name, _)| name));
+        configured.extend(
+            connector
+                .claims
+                .iter()
+                .chain(computed)
+                .map(|(name, _)| name),
+        );
     }
     let further = configured
         .into_iter()
@@ -219,8 +226,15 @@ fn metadata<'a>(settings: &'a Settings, keyring: &Keyring, grants: &Grants) -> M
         jwks_uri: endpoint(&settings.issuer, "/.well-known/jwks.json"),
         response_types_supported: &["id_token"],
         subject_types_supported: &["public"],
-        id_token_signing_alg_values_supported: keyring.algorithms().map(|alg| alg.name()).collect(),
-        claims_supported: OWN_CLAIMS.iter().map(ToString::to_string).chain(further).collect(),
+        id_token_signing_alg_values_supported: keyring
+            .algorithms()
+            .map(SigningAlgorithm::name)
+            .collect(),
+        claims_supported: OWN_CLAIMS
+            .iter()
+            .map(ToString::to_string)
+            .chain(further)
+            .collect(),
         grant_types_supported: grants.grant_types(),
         token_endpoint_auth_methods_supported: vec!["none"],
         scopes_supported: Vec::new(),

@@ -87,7 +87,10 @@ pub(crate) fn add(path: &Path, entry: Value) -> Result<(), AddError> {
         return Err(AddError::NotAJwks(name()));
     };
     let kid = entry.get("kid").and_then(Value::as_str).unwrap_or_default();
-    if keys.iter().any(|key| key.get("kid").and_then(Value::as_str) == Some(kid)) {
+    if keys
+        .iter()
+        .any(|key| key.get("kid").and_then(Value::as_str) == Some(kid))
+    {
         return Err(AddError::KidTaken {
             path: name(),
             kid: kid.to_owned(),
@@ -137,7 +140,10 @@ mod tests {
         add(&path, json!({ "kid": "b" })).unwrap();
         assert_eq!(mode(), 0o640);
         let set: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        assert_eq!(set, json!({ "keys": [{ "kid": "a", "x-note": 1 }, { "kid": "b" }] }));
+        assert_eq!(
+            set,
+            json!({ "keys": [{ "kid": "a", "x-note": 1 }, { "kid": "b" }] })
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -146,9 +152,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jwks.json");
         add(&path, json!({ "kid": "a" })).unwrap();
-        assert!(matches!(add(&path, json!({ "kid": "a" })), Err(AddError::KidTaken { .. })));
+        assert!(matches!(
+            add(&path, json!({ "kid": "a" })),
+            Err(AddError::KidTaken { .. })
+        ));
         fs::write(&path, "not json").unwrap();
-        assert!(matches!(add(&path, json!({ "kid": "b" })), Err(AddError::NotAJwks(_))));
+        assert!(matches!(
+            add(&path, json!({ "kid": "b" })),
+            Err(AddError::NotAJwks(_))
+        ));
         assert_eq!(fs::read(&path).unwrap(), b"not json");
     }
 }

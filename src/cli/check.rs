@@ -35,7 +35,10 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
                 ExitCode::SUCCESS
             });
         }
-        (None, true) => problems.note("", "--online: nothing was fetched, since the configuration has errors"),
+        (None, true) => problems.note(
+            "",
+            "--online: nothing was fetched, since the configuration has errors",
+        ),
         _ => {}
     }
     match args.format {
@@ -50,7 +53,11 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
 }
 
 fn print_text(problems: &Problems) {
-    let of = |severity| problems.iter().filter(move |found| found.severity == severity);
+    let of = |severity| {
+        problems
+            .iter()
+            .filter(move |found| found.severity == severity)
+    };
     for severity in [Severity::Note, Severity::Warning, Severity::Error] {
         for problem in of(severity) {
             out::line(problem);
@@ -84,7 +91,10 @@ fn as_json(problems: &Problems) -> Value {
 }
 
 fn shared_issuers() -> impl Iterator<Item = &'static str> {
-    SHARED_ISSUERS.iter().flat_map(|shared| shared.issuers).copied()
+    SHARED_ISSUERS
+        .iter()
+        .flat_map(|shared| shared.issuers)
+        .copied()
 }
 
 fn entry(problem: &Problem) -> Value {

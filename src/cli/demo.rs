@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use serde_json::json;
 use hyper_util::service::TowerToHyperService;
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::practice::Practice;
@@ -29,10 +29,15 @@ async fn demo(listen: SocketAddr) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let practice_listen = SocketAddr::new(listen.ip(), port);
-    let (remint, practice) = match (bind(&listen.to_string()).await, bind(&practice_listen.to_string()).await) {
+    let (remint, practice) = match (
+        bind(&listen.to_string()).await,
+        bind(&practice_listen.to_string()).await,
+    ) {
         (Ok(remint), Ok(practice)) => (remint, practice),
         (Err(error), _) | (_, Err(error)) => {
-            out::error(format_args!("error: {error}; choose another port with --listen"));
+            out::error(format_args!(
+                "error: {error}; choose another port with --listen"
+            ));
             return ExitCode::FAILURE;
         }
     };
@@ -86,8 +91,14 @@ fn build(origin: &str, practice: &str, surroundings: &Surroundings) -> Option<Ap
         .ok()?;
     let keys = json!({ "keys": keys }).to_string();
     let settings = config::load_toml(&site(origin, practice), &mut problems);
-    let app = settings
-        .and_then(|settings| App::build(&settings, Some(keys.as_bytes()), surroundings, &mut problems));
+    let app = settings.and_then(|settings| {
+        App::build(
+            &settings,
+            Some(keys.as_bytes()),
+            surroundings,
+            &mut problems,
+        )
+    });
     if app.is_none() {
         load::report(&problems);
     }

@@ -51,8 +51,14 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
         return ExitCode::from(BAD_CONFIG);
     };
     let mut token = String::new();
-    if let Err(error) = std::io::stdin().lock().take(1 << 20).read_to_string(&mut token) {
-        out::error(format_args!("error: the token cannot be read from standard input: {error}"));
+    if let Err(error) = std::io::stdin()
+        .lock()
+        .take(1 << 20)
+        .read_to_string(&mut token)
+    {
+        out::error(format_args!(
+            "error: the token cannot be read from standard input: {error}"
+        ));
         return ExitCode::FAILURE;
     }
     serve::block_on(explain(&app, args, token.trim()))

@@ -151,7 +151,11 @@ fn list(keyring: &Keyring, format: ReportFormat) {
         ReportFormat::Json => out::line(Value::Array(rows)),
         ReportFormat::Text => {
             for (key, signs) in keyring.keys() {
-                let state = if signs { "signing" } else { "published, does not sign" };
+                let state = if signs {
+                    "signing"
+                } else {
+                    "published, does not sign"
+                };
                 out::line(format_args!("{}  {}  {state}", key.alg(), key.kid()));
             }
         }

@@ -52,7 +52,10 @@ impl Published<'_> {
             );
         }
         let Some(jwks_uri) = text("jwks_uri") else {
-            problems.error("issuer", format!("{url} has no jwks_uri: something else answers there"));
+            problems.error(
+                "issuer",
+                format!("{url} has no jwks_uri: something else answers there"),
+            );
             return;
         };
         let types = ["application/jwk-set+json", "application/json"];
@@ -66,7 +69,11 @@ impl Published<'_> {
             .flatten()
             .filter_map(|key| key.get("kid").and_then(Value::as_str))
             .collect();
-        for kid in self.kids.iter().filter(|kid| !published.contains(&kid.as_str())) {
+        for kid in self
+            .kids
+            .iter()
+            .filter(|kid| !published.contains(&kid.as_str()))
+        {
             problems.error(
                 "issuer",
                 format!("{jwks_uri} lacks the key {kid:?}: tokens that it signs would fail; publish the keys again"),
@@ -78,11 +85,19 @@ impl Published<'_> {
         let fetched = match upstream::fetch_public(url).await {
             Ok(fetched) => fetched,
             Err(error) => {
-                problems.error("issuer", format!("{url} cannot be had as a verifier would: {error}"));
+                problems.error(
+                    "issuer",
+                    format!("{url} cannot be had as a verifier would: {error}"),
+                );
                 return None;
             }
         };
-        let essence = fetched.content_type.split(';').next().unwrap_or_default().trim();
+        let essence = fetched
+            .content_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
         if !types.contains(&essence) {
             problems.error(
                 "issuer",
@@ -90,7 +105,12 @@ impl Published<'_> {
             );
         }
         serde_json::from_slice(&fetched.body)
-            .map_err(|_| problems.error("issuer", format!("{url} is not JSON: something else answers there")))
+            .map_err(|_| {
+                problems.error(
+                    "issuer",
+                    format!("{url} is not JSON: something else answers there"),
+                );
+            })
             .ok()
     }
 }

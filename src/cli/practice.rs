@@ -48,7 +48,10 @@ impl Practice {
 
     fn answer(&self, path: &str, query: HashMap<String, String>) -> Response {
         match path {
-            "/jwks" => reply(StatusCode::OK, json!({ "keys": [self.key.public()] }).to_string()),
+            "/jwks" => reply(
+                StatusCode::OK,
+                json!({ "keys": [self.key.public()] }).to_string(),
+            ),
             "/token" => match self.token(query) {
                 Ok(token) => reply(StatusCode::OK, token),
                 Err(words) => reply(StatusCode::BAD_REQUEST, words),
@@ -92,7 +95,12 @@ impl Practice {
             ("iat", now.into()),
             ("nbf", now.saturating_sub(head_start).into()),
             ("exp", (now + LIFETIME).into()),
-            ("jti", uuid_v7(&self.random as &dyn Random, millis).to_string().into()),
+            (
+                "jti",
+                uuid_v7(&self.random as &dyn Random, millis)
+                    .to_string()
+                    .into(),
+            ),
         ] {
             claims.insert(name.to_owned(), value);
         }

@@ -28,7 +28,10 @@ pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
 
 /// Runs `work` on a runtime of its own.
 pub(super) fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             out::error(format_args!("error: the runtime cannot start: {error}"));
@@ -86,7 +89,9 @@ pub(super) async fn run_until_signal(app: App, listeners: Vec<TcpListener>) -> E
 fn announce(settings: &Settings, listeners: &[TcpListener]) {
     for listener in listeners {
         match listener.local_addr() {
-            Ok(address) => tracing::info!(issuer = settings.issuer, "listening on http://{address}"),
+            Ok(address) => {
+                tracing::info!(issuer = settings.issuer, "listening on http://{address}");
+            }
             Err(error) => tracing::warn!("a listener does not tell its address: {error}"),
         }
     }

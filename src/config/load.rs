@@ -49,11 +49,7 @@ pub fn load_toml(text: &str, problems: &mut Problems) -> Option<Settings> {
     }
 }
 
-fn read_entries(
-    entries: Map<String, Value>,
-    folder: PathBuf,
-    problems: &mut Problems,
-) -> Settings {
+fn read_entries(entries: Map<String, Value>, folder: PathBuf, problems: &mut Problems) -> Settings {
     let mut sink = Sink {
         problems: mem::take(problems),
         folder,

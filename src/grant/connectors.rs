@@ -73,7 +73,10 @@ impl Connectors {
             } else {
                 Err(Refusal::new(
                     Reason::IssuerMismatch,
-                    format!("the token is not from the issuer of the connector {}", cut(id)),
+                    format!(
+                        "the token is not from the issuer of the connector {}",
+                        cut(id)
+                    ),
                 ))
             };
             return Ok((Arc::clone(connector), fits));

@@ -65,15 +65,16 @@ impl Exchange {
     }
 
     /// Decides, then signs.
-    pub async fn issue(
-        &self,
-        request: &Request<'_>,
-        event: &mut Event,
-    ) -> Result<Issued, Refusal> {
+    pub async fn issue(&self, request: &Request<'_>, event: &mut Event) -> Result<Issued, Refusal> {
         let mut verdicts = Verdicts::stop_at_first();
         let issuable = self.decide(request, event, &mut verdicts).await?;
         // Nothing but a refusal leaves nothing to issue, and that was returned.
-        let Some(Issuable { decision, claims, times }) = issuable else {
+        let Some(Issuable {
+            decision,
+            claims,
+            times,
+        }) = issuable
+        else {
             return Err(Refusal::new(
                 Reason::Internal,
                 "the decision was not completed",
@@ -123,10 +124,14 @@ impl Exchange {
             return Ok(None);
         };
         let own = (!connector.policy.outlives()).then(|| token.claims().exp());
-        let bounds = own.into_iter().chain(actor.map(|actor| actor.claims().exp()));
+        let bounds = own
+            .into_iter()
+            .chain(actor.map(|actor| actor.claims().exp()));
         let exp = connector.policy.expiry(&terms, unix.as_secs(), bounds);
         let alive = is_alive(exp, unix.as_secs());
-        verdicts.settle("lifetime", alive, |left| format!("the new token lives {left} s"))?;
+        verdicts.settle("lifetime", alive, |left| {
+            format!("the new token lives {left} s")
+        })?;
         let times = Times {
             now_millis: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
             exp,
@@ -150,10 +155,15 @@ impl Exchange {
         let Some(token) = request.actor_token else {
             return Ok(None);
         };
-        verdicts.note("actor", || "the steps that follow are about the actor token".to_owned());
+        verdicts.note("actor", || {
+            "the steps that follow are about the actor token".to_owned()
+        });
         let vouched = subject::verify(&self.connectors, token, None, now, verdicts, |_| ()).await?;
         if let Some((connector, token)) = &vouched {
-            connector.policy.case(token, &request.ask).admit(now, verdicts)?;
+            connector
+                .policy
+                .case(token, &request.ask)
+                .admit(now, verdicts)?;
         }
         Ok(vouched)
     }

@@ -63,7 +63,12 @@ impl Minter {
     }
 
     /// The claims of a new token (RFC 7519 §4.1), `jti` included.
-    pub fn claims(&self, decision: &Decision, act: Option<&Value>, times: Times) -> Map<String, Value> {
+    pub fn claims(
+        &self,
+        decision: &Decision,
+        act: Option<&Value>,
+        times: Times,
+    ) -> Map<String, Value> {
         let iat = times.now_millis / 1000;
         let jti = uuid_v7(self.random.as_ref(), times.now_millis).to_string();
         let aud = match decision.aud.as_slice() {
@@ -85,7 +90,12 @@ impl Minter {
     }
 
     /// Signs the claims that [`Self::claims`] made.
-    pub fn sign(&self, decision: Decision, claims: &Map<String, Value>, times: Times) -> Result<Issued, Refusal> {
+    pub fn sign(
+        &self,
+        decision: Decision,
+        claims: &Map<String, Value>,
+        times: Times,
+    ) -> Result<Issued, Refusal> {
         let internal = |_: SigningFailed| Refusal::new(Reason::Internal, "signing failed");
         let key = self
             .keyring

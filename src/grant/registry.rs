@@ -60,7 +60,10 @@ impl Grants {
         event: &mut Event,
     ) -> Result<Redeemed, Refusal> {
         let wanted = form.require("grant_type")?;
-        let grant = self.grants.iter().find(|grant| grant.grant_type() == wanted);
+        let grant = self
+            .grants
+            .iter()
+            .find(|grant| grant.grant_type() == wanted);
         let grant = grant.ok_or_else(|| {
             Refusal::new(
                 Reason::GrantUnsupported,
@@ -73,7 +76,9 @@ impl Grants {
         })?;
         event.grant = grant.name();
         let request = grant.read(form)?;
-        authenticate(credentials || form.get("client_id").is_some() || form.get("client_secret").is_some())?;
+        authenticate(
+            credentials || form.get("client_id").is_some() || form.get("client_secret").is_some(),
+        )?;
         request.redeem(event).await
     }
 }

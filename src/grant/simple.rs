@@ -26,7 +26,7 @@ impl Simple {
         let Some(token) = text(&members, "token")? else {
             return Err(Refusal::new(
                 Reason::ParameterMissing,
-                "the member `token` is missing or empty: send {'token': '...'} with double quotes",
+                "the member `token` is missing or empty: it holds the token to exchange",
             ));
         };
         Ok(Self {
@@ -79,7 +79,7 @@ fn not_an_object(error: &NotStrict, body: &[u8]) -> Refusal {
         }
         NotStrict::Syntax(_) if has_unquoted_token(body) => Refusal::new(
             Reason::ContentTypeUnsupported,
-            r#"the body is not JSON because the token in it is not quoted: in a shell write --data "{\"token\": \"$TOKEN\"}""#,
+            "the body is not JSON because the token in it is not quoted: put double quotes around the token, which in a double-quoted shell string are written with a backslash before each",
         ),
         NotStrict::Syntax(_) => {
             Refusal::new(Reason::ContentTypeUnsupported, format!("the body {error}"))
@@ -92,7 +92,8 @@ fn has_unquoted_token(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
     text.split_once("\"token\"").is_some_and(|(_, rest)| {
         let rest = rest.trim_start().strip_prefix(':').unwrap_or_default();
-        rest.trim_start().starts_with(|c: char| c.is_ascii_alphabetic())
+        rest.trim_start()
+            .starts_with(|c: char| c.is_ascii_alphabetic())
     })
 }
 
@@ -120,7 +121,11 @@ mod tests {
             (r#"{"token":"a","token":"a"}"#, Reason::ParameterRepeated),
             (r#"{"token":"a","x":1,"x":1}"#, Reason::ParameterRepeated),
         ] {
-            assert_eq!(Simple::parse(body.as_bytes()).unwrap_err().reason, reason, "{body}");
+            assert_eq!(
+                Simple::parse(body.as_bytes()).unwrap_err().reason,
+                reason,
+                "{body}"
+            );
         }
         assert!(Simple::parse(br#"{"token":"a","unknown":1}"#).is_ok());
     }

@@ -34,7 +34,9 @@ pub(super) async fn verify(
         return Ok(None);
     };
     seen(&connector);
-    verdicts.settle("issuer", fits, |()| "the token is from its issuer".to_owned())?;
+    verdicts.settle("issuer", fits, |()| {
+        "the token is from its issuer".to_owned()
+    })?;
     let alg = connector.policy.check_header(&token, now, verdicts)?;
     let verified = match alg {
         Some(alg) => check_signature(&connector, token, alg, verdicts).await?,
@@ -89,11 +91,19 @@ fn no_key(error: &KeysError) -> Refusal {
             let (reason, words) = match kind {
                 UnavailableKind::Failed => (Reason::KeysUnavailable, "cannot be had"),
                 UnavailableKind::TimedOut => (Reason::KeysTimedOut, "did not arrive in time"),
-                UnavailableKind::Busy => (Reason::KeysBusy, "are being fetched for too many requests"),
-                UnavailableKind::Cooldown => (Reason::KeysBusy, "were fetched too recently to look for a new one"),
+                UnavailableKind::Busy => {
+                    (Reason::KeysBusy, "are being fetched for too many requests")
+                }
+                UnavailableKind::Cooldown => (
+                    Reason::KeysBusy,
+                    "were fetched too recently to look for a new one",
+                ),
             };
-            Refusal::new(reason, format!("the keys of the token's issuer {words}: try again later"))
-                .retry_after(*retry_after)
+            Refusal::new(
+                reason,
+                format!("the keys of the token's issuer {words}: try again later"),
+            )
+            .retry_after(*retry_after)
         }
     }
 }

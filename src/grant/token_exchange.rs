@@ -49,7 +49,11 @@ impl Grant for TokenExchange {
             actor_token,
             audiences,
             bad_target,
-            scopes: scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+            scopes: scopes
+                .split(' ')
+                .filter(|scope| !scope.is_empty())
+                .map(str::to_owned)
+                .collect(),
             kind,
         }))
     }
@@ -131,7 +135,10 @@ fn targets(form: &Form<'_>) -> (Vec<String>, Option<Refusal>) {
             bad.get_or_insert_with(|| {
                 Refusal::new(
                     Reason::TargetRefused,
-                    format!("the resource {} is not an absolute URI without fragment", cut(value)),
+                    format!(
+                        "the resource {} is not an absolute URI without fragment",
+                        cut(value)
+                    ),
                 )
             });
         }

@@ -55,7 +55,11 @@ mod tests {
         ] {
             let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().unwrap())]);
             for default in [Form::Object, Form::Bare] {
-                assert_eq!(preferred(&headers, default), expected.unwrap_or(default), "{accept}");
+                assert_eq!(
+                    preferred(&headers, default),
+                    expected.unwrap_or(default),
+                    "{accept}"
+                );
             }
         }
     }

@@ -37,7 +37,10 @@ impl Documents {
         let mut by_path = HashMap::new();
         let authorization_server = "/.well-known/oauth-authorization-server";
         for (path, document) in [
-            (format!("{base}/.well-known/openid-configuration"), &metadata),
+            (
+                format!("{base}/.well-known/openid-configuration"),
+                &metadata,
+            ),
             (format!("{base}{authorization_server}"), &metadata),
             // RFC 8414 §3.1 puts the well-known part before the path of the issuer.
             (format!("{authorization_server}{base}"), &metadata),

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use serde_json::json;
-use warp::http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
-};
 use warp::http::StatusCode;
+use warp::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, HeaderName,
+    HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use warp::reply::Response;
 
 use super::accept::Form;
@@ -44,7 +44,9 @@ pub(super) fn refusal(refusal: &Refusal, dialect: Dialect, request_id: &str) -> 
     };
     let description = match refusal.reason {
         // The cause of a defect is for the log alone.
-        Reason::Internal => "a defect in this service; its operator finds the request id in the log",
+        Reason::Internal => {
+            "a defect in this service; its operator finds the request id in the log"
+        }
         _ => refusal.description.as_str(),
     };
     let body = json!({
@@ -98,7 +100,11 @@ pub(super) fn document(document: &Document, if_none_match: Option<&str>) -> Resp
         with_type(document.content_type, document.body.clone())
     };
     set(&mut response, ETAG, &document.etag);
-    set(&mut response, CACHE_CONTROL, &format!("public, max-age={MAX_AGE}"));
+    set(
+        &mut response,
+        CACHE_CONTROL,
+        &format!("public, max-age={MAX_AGE}"),
+    );
     set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     response
 }
@@ -110,7 +116,11 @@ pub(super) fn health(status: StatusCode, word: &str) -> Response {
 
 /// The response with the id of its request on it.
 pub(super) fn with_request_id(mut response: Response, id: &str) -> Response {
-    set(&mut response, HeaderName::from_static(request_id::HEADER), id);
+    set(
+        &mut response,
+        HeaderName::from_static(request_id::HEADER),
+        id,
+    );
     response
 }
 

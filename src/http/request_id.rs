@@ -19,11 +19,12 @@ pub(super) fn of(headers: &HeaderMap, clock: &dyn Clock, random: &dyn Random) ->
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:=+/@".contains(&byte))
     };
-    match headers.get(HEADER).and_then(|id| id.to_str().ok()).filter(sane) {
-        Some(id) => id.to_owned(),
-        None => {
+    let given = headers.get(HEADER).and_then(|id| id.to_str().ok());
+    given.filter(sane).map_or_else(
+        || {
             let millis = u64::try_from(clock.unix().as_millis()).unwrap_or(u64::MAX);
             uuid_v7(random, millis).to_string()
-        }
-    }
+        },
+        str::to_owned,
+    )
 }

@@ -42,7 +42,9 @@ async fn answer(
     let path = path.as_str();
     let response = if site.documents.is_token_endpoint(path) {
         if method == Method::POST {
-            let remote = peer.and_then(|peer| peer.0).map(|address| address.to_string());
+            let remote = peer
+                .and_then(|peer| peer.0)
+                .map(|address| address.to_string());
             token::handle(&site, &headers, body, remote, &id).await
         } else {
             reply::method_not_allowed("POST", &id)
@@ -66,7 +68,9 @@ fn read_only(site: &Site, method: &Method, path: &str, headers: &HeaderMap, id: 
     }
     match document {
         Some(document) => {
-            let tags = headers.get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+            let tags = headers
+                .get(IF_NONE_MATCH)
+                .and_then(|tags| tags.to_str().ok());
             reply::document(document, tags)
         }
         None if path == "/healthz/live" => reply::health(StatusCode::OK, "ok"),

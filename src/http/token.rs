@@ -29,7 +29,8 @@ pub(super) async fn handle(
     let (dialect, body) = match read {
         Ok(read) => read,
         Err(refusal) => {
-            site.sampled.count(&refusal, request_id, site.clock.as_ref());
+            site.sampled
+                .count(&refusal, request_id, site.clock.as_ref());
             return reply::refusal(&refusal, Dialect::OAuth, request_id);
         }
     };
@@ -86,8 +87,12 @@ async fn redeem_simple(
 
 /// Which of the two bodies it is; parameters such as `charset` do not matter.
 fn content_type(headers: &HeaderMap) -> Result<Dialect, Refusal> {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = value.and_then(|value| value.split(';').next()).map(str::trim);
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .and_then(|value| value.split(';').next())
+        .map(str::trim);
     match essence.map(str::to_ascii_lowercase).as_deref() {
         Some("application/x-www-form-urlencoded") => Ok(Dialect::OAuth),
         Some("application/json") => Ok(Dialect::Simple),

@@ -7,6 +7,9 @@ use serde_json::Value;
 use super::{PrivateJwk, PublicJwk, SigningAlgorithm, SigningKey, UnusableKey, base64url};
 use crate::config::problems::Problems;
 
+/// How the ids of the keys in `jwks.example.json` begin.
+const THROW_AWAY: &str = "throw-away-";
+
 /// What the configuration says of the keys, by name as it was written.
 #[derive(Clone, Debug, Default)]
 pub struct Choice {
@@ -89,26 +92,9 @@ impl Keyring {
 
 /// The keys of the file that can sign, the first of each kid; `None` where the file is no JWKS.
 fn usable(json: &[u8], problems: &mut Problems) -> Option<Vec<Arc<SigningKey>>> {
-    let entries = match serde_json::from_slice::<Value>(json) {
-        Ok(Value::Object(mut set)) => match set.remove("keys") {
-            Some(Value::Array(entries)) => entries,
-            _ => {
-                problems.error("keys.file", "it has no list `keys`: a JWKS is expected, such as {\"keys\": [...]}");
-                return None;
-            }
-        },
-        Ok(_) => {
-            problems.error("keys.file", "it is not a JSON object: a JWKS is expected, such as {\"keys\": [...]}");
-            return None;
-        }
-        Err(error) => {
-            problems.error(
-                "keys.file",
-                format!("it is not valid JSON (line {}, column {})", error.line(), error.column()),
-            );
-            return None;
-        }
-    };
+    let entries = entries(json)
+        .map_err(|cause| problems.error("keys.file", cause))
+        .ok()?;
     let mut keys: Vec<Arc<SigningKey>> = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let name = named(index, entry);
@@ -119,7 +105,15 @@ fn usable(json: &[u8], problems: &mut Problems) -> Option<Vec<Arc<SigningKey>>> 
                     "{name} shares its kid with an earlier key: it is neither used nor published, since verifiers keep one key per kid; give it a kid of its own"
                 ),
             ),
-            Ok(key) => keys.push(Arc::new(key)),
+            Ok(key) => {
+                if key.kid().starts_with(THROW_AWAY) {
+                    problems.warning(
+                        "keys.file",
+                        format!("{name} is an example that the whole world has: make your own with `remint keys generate`"),
+                    );
+                }
+                keys.push(Arc::new(key));
+            }
             Err(UnusableKey::Foreign(cause)) => problems.warning(
                 "keys.file",
                 format!("{name} is neither used nor published: {cause}"),
@@ -130,6 +124,21 @@ fn usable(json: &[u8], problems: &mut Problems) -> Option<Vec<Arc<SigningKey>>> 
         }
     }
     Some(keys)
+}
+
+/// The list `keys` of a JWKS, or what to say of what is not one.
+fn entries(json: &[u8]) -> Result<Vec<Value>, String> {
+    let set: Value = serde_json::from_slice(json).map_err(|error| {
+        format!(
+            "it is not valid JSON (line {}, column {})",
+            error.line(),
+            error.column()
+        )
+    })?;
+    match set.get("keys") {
+        Some(Value::Array(entries)) => Ok(entries.clone()),
+        _ => Err("it has no list `keys`: a JWKS is expected, such as {\"keys\": [...]}".to_owned()),
+    }
 }
 
 fn named(index: usize, entry: &Value) -> String {
@@ -169,10 +178,16 @@ fn named_keys(
                 format!("the key {kid:?} signs with {}, not {alg}", key.alg()),
             ),
             None => {
-                let kids: Vec<_> = published.iter().map(|key| format!("{:?}", key.kid())).collect();
+                let kids: Vec<_> = published
+                    .iter()
+                    .map(|key| format!("{:?}", key.kid()))
+                    .collect();
                 problems.error(
                     format!("keys.signing.{alg}"),
-                    format!("no usable key has the kid {kid:?}; the file has {}", kids.join(", ")),
+                    format!(
+                        "no usable key has the kid {kid:?}; the file has {}",
+                        kids.join(", ")
+                    ),
                 );
             }
         }

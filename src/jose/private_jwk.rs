@@ -141,11 +141,15 @@ impl PrivateJwk {
         let unfit = |what: &str| broken(format!("the signing library refuses it: {what}"));
         match &self.key {
             Key::Ec(key) => {
-                let der = key.to_pkcs8_der().map_err(|error| unfit(&error.to_string()))?;
+                let der = key
+                    .to_pkcs8_der()
+                    .map_err(|error| unfit(&error.to_string()))?;
                 SigningKey::ec(der.as_bytes(), kid, public).map_err(|error| unfit(&error))
             }
             Key::Rsa(key) => {
-                let der = key.to_pkcs1_der().map_err(|error| unfit(&error.to_string()))?;
+                let der = key
+                    .to_pkcs1_der()
+                    .map_err(|error| unfit(&error.to_string()))?;
                 SigningKey::rsa(der.as_bytes(), kid, public).map_err(|error| unfit(&error))
             }
         }
@@ -173,14 +177,14 @@ fn number(entry: &Value, name: &str) -> Result<Option<BigUint>, UnusableKey> {
 }
 
 fn rsa(entry: &Value) -> Result<RsaPrivateKey, UnusableKey> {
-    let required = |name: &str| {
-        number(entry, name)?.ok_or_else(|| broken(format!("it has no `{name}`")))
-    };
-    let (n, e, d) = (required("n")?, required("e")?, required("d")?);
-    if n.bits() < SHORTEST_RSA {
+    let required =
+        |name: &str| number(entry, name)?.ok_or_else(|| broken(format!("it has no `{name}`")));
+    let (modulus, exponent) = (required("n")?, required("e")?);
+    let private = required("d")?;
+    if modulus.bits() < SHORTEST_RSA {
         return Err(broken(format!(
             "it has {} bits; at least {SHORTEST_RSA} are needed: run `remint keys generate --alg RS256`",
-            n.bits()
+            modulus.bits()
         )));
     }
     let primes = match (number(entry, "p")?, number(entry, "q")?) {
@@ -188,7 +192,7 @@ fn rsa(entry: &Value) -> Result<RsaPrivateKey, UnusableKey> {
         // The primes can be found from n, e and d.
         _ => Vec::new(),
     };
-    let key = RsaPrivateKey::from_components(n, e, d, primes)
+    let key = RsaPrivateKey::from_components(modulus, exponent, private, primes)
         .and_then(|key| key.validate().map(|()| key));
     key.map_err(|error| broken(format!("its RSA numbers do not belong together ({error})")))
 }
@@ -202,7 +206,10 @@ fn p256(entry: &Value) -> Result<p256::SecretKey, UnusableKey> {
         )));
     }
     let coordinate = |name: &str| {
-        let bytes = entry.get(name).and_then(Value::as_str).and_then(base64url::decode);
+        let bytes = entry
+            .get(name)
+            .and_then(Value::as_str)
+            .and_then(base64url::decode);
         bytes
             .filter(|bytes| bytes.len() == 32)
             .ok_or_else(|| broken(format!("its `{name}` is not 32 bytes of base64url")))
@@ -223,15 +230,18 @@ fn p256(entry: &Value) -> Result<p256::SecretKey, UnusableKey> {
 
 fn rsa_members(key: &RsaPrivateKey, n: &str, e: &str) -> Value {
     let text = |number: &BigUint| base64url::encode(number.to_bytes_be());
-    let mut members = json!({ "kty": "RSA", "n": n, "e": e, "d": text(key.d()) });
+    let public = json!({ "kty": "RSA", "n": n, "e": e, "d": text(key.d()) });
+    let Value::Object(mut members) = public else {
+        return public;
+    };
     if let ([p, q], Some(dp), Some(dq), Some(qi)) =
         (key.primes(), key.dp(), key.dq(), key.crt_coefficient())
     {
         for (name, number) in [("p", p), ("q", q), ("dp", dp), ("dq", dq), ("qi", &qi)] {
-            members[name] = text(number).into();
+            members.insert(name.to_owned(), text(number).into());
         }
     }
-    members
+    Value::Object(members)
 }
 
 #[cfg(test)]
@@ -252,7 +262,9 @@ mod tests {
 
     #[test]
     fn primes_are_found_where_they_are_absent() {
-        let mut entry = PrivateJwk::generate(SigningAlgorithm::Rs256, None).unwrap().to_json();
+        let mut entry = PrivateJwk::generate(SigningAlgorithm::Rs256, None)
+            .unwrap()
+            .to_json();
         for name in ["p", "q", "dp", "dq", "qi"] {
             entry.as_object_mut().unwrap().remove(name);
         }
@@ -262,8 +274,12 @@ mod tests {
 
     #[test]
     fn keys_that_cannot_sign_say_why() {
-        let ec = PrivateJwk::generate(SigningAlgorithm::Es256, None).unwrap().to_json();
-        let rsa = PrivateJwk::generate(SigningAlgorithm::Rs256, None).unwrap().to_json();
+        let ec = PrivateJwk::generate(SigningAlgorithm::Es256, None)
+            .unwrap()
+            .to_json();
+        let rsa = PrivateJwk::generate(SigningAlgorithm::Rs256, None)
+            .unwrap()
+            .to_json();
         let with = |base: &Value, name: &str, value: Value| {
             let mut entry = base.clone();
             entry[name] = value;
@@ -275,7 +291,10 @@ mod tests {
             (with(&rsa, "d", ec["d"].clone()), "do not belong together"),
             (with(&rsa, "n", ec["d"].clone()), "at least 2048"),
         ] {
-            assert!(matches!(&error, UnusableKey::Broken(text) if text.contains(cause)), "{error}");
+            assert!(
+                matches!(&error, UnusableKey::Broken(text) if text.contains(cause)),
+                "{error}"
+            );
         }
         for (error, cause) in [
             (with(&ec, "kty", "OKP".into()), "only RSA and EC"),
@@ -284,7 +303,10 @@ mod tests {
             (with(&rsa, "alg", "PS256".into()), "signs with RS256"),
             (with(&rsa, "d", Value::Null), "no private part"),
         ] {
-            assert!(matches!(&error, UnusableKey::Foreign(text) if text.contains(cause)), "{error}");
+            assert!(
+                matches!(&error, UnusableKey::Foreign(text) if text.contains(cause)),
+                "{error}"
+            );
         }
     }
 }

@@ -68,9 +68,7 @@ impl SigningKey {
         let mut token = String::with_capacity(self.header.len() + claims.len() * 4 / 3 + 350);
         token.push_str(&self.header);
         base64url::encode_onto(claims, &mut token);
-        let signature = self
-            .try_sign(token.as_bytes())
-            .map_err(|_| SigningFailed)?;
+        let signature = self.try_sign(token.as_bytes()).map_err(|_| SigningFailed)?;
         token.push('.');
         base64url::encode_onto(signature, &mut token);
         Ok(token)

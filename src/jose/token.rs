@@ -229,7 +229,9 @@ impl Header {
 
 fn object(part: &str, what: &str) -> Result<Map<String, Value>, Malformed> {
     let Some(bytes) = base64url::decode(part) else {
-        return Err(Malformed(format!("has a {what} that is not strict base64url")));
+        return Err(Malformed(format!(
+            "has a {what} that is not strict base64url"
+        )));
     };
     json::strict_object(&bytes).map_err(|cause| Malformed(format!("has a {what} that {cause}")))
 }

@@ -80,7 +80,10 @@ mod tests {
         let form = Form::parse(b"scope=&audience=b&audience=a&resource=&x=1").unwrap();
         assert_eq!(form.get("scope"), None);
         assert_eq!(form.all("audience").collect::<Vec<_>>(), ["b", "a"]);
-        assert_eq!(form.require("scope").unwrap_err().reason, Reason::ParameterMissing);
+        assert_eq!(
+            form.require("scope").unwrap_err().reason,
+            Reason::ParameterMissing
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The metadata documents (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
+//! The metadata documents (`OpenID` Connect Discovery 1.0 §3, RFC 8414 §2).
 
 use serde::Serialize;
 
@@ -36,7 +36,10 @@ pub fn endpoint(issuer: &str, path: &str) -> String {
 mod tests {
     #[test]
     fn a_slash_at_the_end_of_the_issuer_does_not_count_twice() {
-        assert_eq!(super::endpoint("https://h/dex/", "/token"), "https://h/dex/token");
+        assert_eq!(
+            super::endpoint("https://h/dex/", "/token"),
+            "https://h/dex/token"
+        );
         assert_eq!(super::endpoint("https://h", "/token"), "https://h/token");
     }
 }

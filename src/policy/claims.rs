@@ -60,7 +60,9 @@ impl Policy {
                 };
                 Err(Refusal::new(
                     Reason::ClaimFailed,
-                    format!("the new token's `sub` would be {found}; a non-empty string is needed: copy or compute `sub`"),
+                    format!(
+                        "the new token's `sub` would be {found}; a non-empty string is needed: copy or compute `sub`"
+                    ),
                 ))
             }
         }

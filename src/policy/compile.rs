@@ -128,7 +128,12 @@ impl Compiler<'_> {
     }
 
     /// The `allow` list under `path`; `place` names the rule that it belongs to, if any.
-    fn conditions(&mut self, path: &str, place: &str, sources: &[String]) -> Option<Vec<Condition>> {
+    fn conditions(
+        &mut self,
+        path: &str,
+        place: &str,
+        sources: &[String],
+    ) -> Option<Vec<Condition>> {
         let compiled: Vec<_> = sources
             .iter()
             .enumerate()
@@ -145,7 +150,9 @@ impl Compiler<'_> {
         let compiled: Vec<_> = sources
             .iter()
             .enumerate()
-            .map(|(index, source)| self.expr(format!("{path}.actors[{index}]"), source, Kind::Actor))
+            .map(|(index, source)| {
+                self.expr(format!("{path}.actors[{index}]"), source, Kind::Actor)
+            })
             .collect();
         compiled.into_iter().collect()
     }
@@ -186,7 +193,12 @@ impl Compiler<'_> {
         })
     }
 
-    fn rule(&mut self, index: usize, rule: &config::Rule, settings: &config::Connector) -> Option<Rule> {
+    fn rule(
+        &mut self,
+        index: usize,
+        rule: &config::Rule,
+        settings: &config::Connector,
+    ) -> Option<Rule> {
         let place = format!("rules[{index}].");
         let when = self.expr(format!("{}.when", rule.path), &rule.when, Kind::Condition);
         let allow = self.conditions(&rule.path, &place, &rule.allow);
@@ -197,7 +209,9 @@ impl Compiler<'_> {
         inherited.retain(|(name, _)| rule.claims.iter().all(|(other, _)| other != name));
         let inherited = inherited
             .into_iter()
-            .map(|(name, source)| Some((name, Expr::compile(self.root, &source, Kind::Claim).ok()?)))
+            .map(|(name, source)| {
+                Some((name, Expr::compile(self.root, &source, Kind::Claim).ok()?))
+            })
             .collect::<Option<Vec<_>>>()?;
         let base_alg = settings.alg.as_ref().and_then(|name| name.parse().ok());
         Some(Rule {

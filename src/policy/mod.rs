@@ -1,14 +1,19 @@
 //! The operator's rules: who may exchange, and what the new token says. Pure: no I/O, no clock, no keys.
 
+mod acceptance;
+mod ask;
+mod case;
 pub mod cel;
 mod claims;
 mod compile;
-mod decide;
 mod target;
 pub mod tenant;
+mod terms;
 mod verdicts;
 
-pub use decide::{Ask, Case, Decision, Terms};
+pub use ask::{Ask, Decision};
+pub use case::Case;
+pub use terms::Terms;
 pub use verdicts::{Line, Verdicts};
 
 use std::collections::HashSet;
@@ -16,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::jose::{Algorithm, SigningAlgorithm};
+use crate::oauth::{Reason, Refusal};
 use cel::Expr;
 
 /// One connector's rules, compiled.
@@ -78,4 +84,20 @@ struct Rule {
     when: Condition,
     allow: Vec<Condition>,
     grants: Grants,
+}
+
+impl Policy {
+    /// Whether a new token may live longer than the token that it was traded for.
+    pub fn outlives(&self) -> bool {
+        self.outlive_subject_token
+    }
+
+    /// A refusal whose caller learns what was expected only where the issuer is the operator's own.
+    fn refuse(&self, reason: Reason, general: String, full: String) -> Refusal {
+        if self.shared {
+            Refusal::new(reason, general).with_detail(full)
+        } else {
+            Refusal::new(reason, full)
+        }
+    }
 }

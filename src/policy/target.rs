@@ -20,7 +20,7 @@ impl Policy {
             None => self.own_audiences(token),
         };
         if ask.audiences.is_empty() {
-            return self.default_audience(terms, in_force);
+            return default_audience(terms, in_force);
         }
         match ask.audiences.iter().find(|asked| !in_force.contains(asked)) {
             None => Ok(ask.audiences.to_vec()),
@@ -30,25 +30,6 @@ impl Policy {
                 Err(self.refuse(Reason::TargetRefused, general, full))
             }
         }
-    }
-
-    fn default_audience(
-        &self,
-        terms: &Terms<'_>,
-        in_force: Vec<String>,
-    ) -> Result<Vec<String>, Refusal> {
-        let default: Vec<String> = if terms.grants.targets.is_some() {
-            in_force.into_iter().take(1).collect()
-        } else {
-            in_force
-        };
-        if default.is_empty() {
-            return Err(Refusal::new(
-                Reason::TargetRefused,
-                "there is no audience to give: ask for an `audience`, or the operator sets `targets`",
-            ));
-        }
-        Ok(default)
     }
 
     /// The values of the token's own `aud` that the connector accepts, rule-bound ones aside.
@@ -66,6 +47,22 @@ impl Policy {
         }
         own
     }
+}
+
+/// What is given where nothing was asked: the first target, or every audience of the token's own.
+fn default_audience(terms: &Terms<'_>, in_force: Vec<String>) -> Result<Vec<String>, Refusal> {
+    let default: Vec<String> = if terms.grants.targets.is_some() {
+        in_force.into_iter().take(1).collect()
+    } else {
+        in_force
+    };
+    if default.is_empty() {
+        return Err(Refusal::new(
+            Reason::TargetRefused,
+            "there is no audience to give: ask for an `audience`, or the operator sets `targets`",
+        ));
+    }
+    Ok(default)
 }
 
 fn list(targets: &[String]) -> String {

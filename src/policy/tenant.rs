@@ -26,7 +26,13 @@ pub const SHARED_ISSUERS: &[SharedIssuer] = &[
         issuers: &["https://token.actions.githubusercontent.com"],
         anybody: "anybody with a GitHub account",
         example: "claims.repository_owner_id == '123456'",
-        pins: &["repository_owner_id", "repository_id", "repository_owner", "repository", "enterprise_id"],
+        pins: &[
+            "repository_owner_id",
+            "repository_id",
+            "repository_owner",
+            "repository",
+            "enterprise_id",
+        ],
         sub: Some(("repo:", '/')),
     },
     SharedIssuer {
@@ -34,7 +40,12 @@ pub const SHARED_ISSUERS: &[SharedIssuer] = &[
         issuers: &["https://gitlab.com"],
         anybody: "anybody with a GitLab.com account",
         example: "claims.namespace_id == '123456'",
-        pins: &["namespace_id", "project_id", "namespace_path", "project_path"],
+        pins: &[
+            "namespace_id",
+            "project_id",
+            "namespace_path",
+            "project_path",
+        ],
         sub: Some(("project_path:", '/')),
     },
     SharedIssuer {
@@ -99,14 +110,20 @@ pub const SHARED_ISSUERS: &[SharedIssuer] = &[
     },
 ];
 
-const TERRAFORM: &[&str] = &["terraform_organization_id", "terraform_project_id", "terraform_workspace_id"];
+const TERRAFORM: &[&str] = &[
+    "terraform_organization_id",
+    "terraform_project_id",
+    "terraform_workspace_id",
+];
 
 /// The shared issuer that `issuer` names. Other spellings of its URL count too: the letters' case, the scheme,
 /// a port, a trailing slash or dot, so that none slips past.
 pub fn shared_issuer(issuer: &str) -> Option<&'static SharedIssuer> {
     let host = root_host(issuer)?;
     let names = |known: &&str| root_host(known).as_deref() == Some(host.as_str());
-    SHARED_ISSUERS.iter().find(|shared| shared.issuers.iter().any(names))
+    SHARED_ISSUERS
+        .iter()
+        .find(|shared| shared.issuers.iter().any(names))
 }
 
 impl SharedIssuer {
@@ -119,7 +136,10 @@ impl SharedIssuer {
 
     /// Whether a top-level `&&` operand of `condition` fixes the tenant.
     fn pins(&self, condition: &Expr) -> bool {
-        condition.operands().iter().any(|operand| self.operand_pins(operand))
+        condition
+            .operands()
+            .iter()
+            .any(|operand| self.operand_pins(operand))
     }
 
     fn operand_pins(&self, operand: &Operand<'_>) -> bool {
@@ -183,7 +203,9 @@ mod tests {
 
     fn pinned(issuer: &str, allow: &str) -> bool {
         let allow = compile(&[allow]);
-        shared_issuer(issuer).unwrap().is_pinned(&allow.iter().collect::<Vec<_>>(), &[])
+        shared_issuer(issuer)
+            .unwrap()
+            .is_pinned(&allow.iter().collect::<Vec<_>>(), &[])
     }
 
     #[test]
@@ -196,7 +218,11 @@ mod tests {
             "https://x@token.actions.githubusercontent.com.//",
             "http://token.actions.githubusercontent.com",
         ] {
-            assert_eq!(shared_issuer(issuer).map(|s| s.name), Some("GitHub Actions"), "{issuer}");
+            assert_eq!(
+                shared_issuer(issuer).map(|s| s.name),
+                Some("GitHub Actions"),
+                "{issuer}"
+            );
         }
         assert!(shared_issuer("accounts.google.com").is_some());
         assert!(shared_issuer("https://asia-oidc.buddyusercontent.com").is_some());
@@ -282,22 +308,48 @@ mod tests {
     #[test]
     fn each_provider_has_its_own_forms() {
         assert!(pinned(GITLAB, "claims.project_id == '5'"));
-        assert!(pinned(GITLAB, "claims.sub.startsWith('project_path:group/')"));
-        assert!(!pinned(GITLAB, "claims.sub.startsWith('project_path:group')"));
+        assert!(pinned(
+            GITLAB,
+            "claims.sub.startsWith('project_path:group/')"
+        ));
+        assert!(!pinned(
+            GITLAB,
+            "claims.sub.startsWith('project_path:group')"
+        ));
         assert!(pinned(BUILDKITE, "glob(claims.sub, 'organization:o:**')"));
-        assert!(!pinned(BUILDKITE, "claims.sub.startsWith('organization:o')"));
+        assert!(!pinned(
+            BUILDKITE,
+            "claims.sub.startsWith('organization:o')"
+        ));
         assert!(!pinned(BUILDKITE, "claims.organization_slug == 'o'"));
         assert!(pinned(BUILDKITE, "claims.organization_id == 'o'"));
-        assert!(pinned(CIRCLECI, "claims['oidc.circleci.com/project-id'] == 'u'"));
-        assert!(!pinned(CIRCLECI, "claims['oidc.circleci.com/vcs-ref'] == 'u'"));
-        assert!(!pinned("https://accounts.google.com", "claims.email == 'a@b.example'"));
-        assert!(!pinned("https://accounts.google.com", "claims.sub.startsWith('1')"));
+        assert!(pinned(
+            CIRCLECI,
+            "claims['oidc.circleci.com/project-id'] == 'u'"
+        ));
+        assert!(!pinned(
+            CIRCLECI,
+            "claims['oidc.circleci.com/vcs-ref'] == 'u'"
+        ));
+        assert!(!pinned(
+            "https://accounts.google.com",
+            "claims.email == 'a@b.example'"
+        ));
+        assert!(!pinned(
+            "https://accounts.google.com",
+            "claims.sub.startsWith('1')"
+        ));
     }
 
     #[test]
     fn every_rule_must_pin() {
         let github = shared_issuer(GITHUB).unwrap();
-        let exprs = compile(&["claims.ref == 'x'", "claims.repository == 'o/a'", "true", "claims.repository_id == '1'"]);
+        let exprs = compile(&[
+            "claims.ref == 'x'",
+            "claims.repository == 'o/a'",
+            "true",
+            "claims.repository_id == '1'",
+        ]);
         let [unpinned, pin, open, pinned_when] = exprs.as_slice() else {
             panic!("four");
         };

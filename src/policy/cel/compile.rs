@@ -164,7 +164,9 @@ impl Checker {
     }
 
     fn visit_all(&mut self, exprs: &mut [IdedExpr], depth: usize) -> Result<(), CompileError> {
-        exprs.iter_mut().try_for_each(|expr| self.visit(expr, depth))
+        exprs
+            .iter_mut()
+            .try_for_each(|expr| self.visit(expr, depth))
     }
 
     fn visit_name(&mut self, name: &mut String) -> Result<(), CompileError> {
@@ -311,7 +313,11 @@ impl Checker {
             expr: Node::Literal(LiteralValue::Int((self.nodes - before).into())),
         };
         let meter = self.internal(guard::METER);
-        wrap(&mut comprehension.iter_range, guard::RANGE, vec![cost, meter]);
+        wrap(
+            &mut comprehension.iter_range,
+            guard::RANGE,
+            vec![cost, meter],
+        );
         self.visit(&mut comprehension.result, depth)
     }
 
@@ -359,7 +365,8 @@ fn wrap(expr: &mut IdedExpr, function: &str, arguments: Vec<IdedExpr>) {
 
 /// Operators have names that no source can spell.
 fn is_operator(name: &str) -> bool {
-    name.starts_with('@') || name.contains(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.')))
+    name.starts_with('@')
+        || name.contains(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.')))
 }
 
 fn unreadable() -> CompileError {

@@ -100,14 +100,20 @@ impl<'a> Scope<'a> {
             Some(client) => value::from_members([
                 ("id", value::from_text(client.id)),
                 ("name", value::from_text(client.name)),
-                ("authenticated", Box::new(CelBool::from(client.authenticated))),
+                (
+                    "authenticated",
+                    Box::new(CelBool::from(client.authenticated)),
+                ),
             ]),
             None => Box::new(CelNull),
         };
         let request = value::from_members([
             ("audience", value::from_texts(&request.audience)),
             ("scope", value::from_texts(&request.scope)),
-            ("requested_token_type", value::from_text(request.requested_token_type)),
+            (
+                "requested_token_type",
+                value::from_text(request.requested_token_type),
+            ),
         ]);
         context.add_variable_as_val(names::CLAIMS, value::from_object(claims));
         context.add_variable_as_val(names::CONNECTOR, value::from_text(connector));

@@ -26,7 +26,10 @@ pub(super) fn condition(tree: &IdedExpr, context: &Context<'_, '_>) -> String {
         Ok(result) => match as_bool(result.as_ref()) {
             Some(_) => seen(failing, context).unwrap_or_else(|| "it is false".to_owned()),
             None => with_seen(
-                format!("it gives a {}, not true or false", value::type_name(result.as_ref())),
+                format!(
+                    "it gives a {}, not true or false",
+                    value::type_name(result.as_ref())
+                ),
                 failing,
                 context,
             ),
@@ -43,12 +46,22 @@ pub(super) fn error(error: &ExecutionError, tree: &IdedExpr, context: &Context<'
             if let Some(text) = not_a_map(tree, context) {
                 return text;
             }
-            let types: Vec<_> = e.argument_types().iter().map(|t| value::readable(t)).collect();
-            format!("`{}` cannot take ({})", operator(e.function()), types.join(", "))
+            let types: Vec<_> = e
+                .argument_types()
+                .iter()
+                .map(|t| value::readable(t))
+                .collect();
+            format!(
+                "`{}` cannot take ({})",
+                operator(e.function()),
+                types.join(", ")
+            )
         }
         E::ValuesNotComparable(..) => "two values of different types cannot be compared".to_owned(),
         E::UnexpectedType { want, .. } => format!("a value is no {want}"),
-        E::UnsupportedBinaryOperator(name, ..) => format!("`{name}` cannot take values of these types"),
+        E::UnsupportedBinaryOperator(name, ..) => {
+            format!("`{name}` cannot take values of these types")
+        }
         E::UnsupportedKeyType(_) => "a value cannot be the key of a map".to_owned(),
         E::UnsupportedIndex(..) => "a value cannot be an index".to_owned(),
         E::IndexOutOfBounds(_) => "an index is beyond the end of a list".to_owned(),
@@ -95,7 +108,11 @@ fn not_a_map(tree: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
             Found::NoMap(n, value) => Some(format!(
                 "{} is {} {}, so it has no `{}`",
                 path.describe(n),
-                if value::type_name(value) == "null" { "just" } else { "a" },
+                if value::type_name(value) == "null" {
+                    "just"
+                } else {
+                    "a"
+                },
                 value::type_name(value),
                 path.fields.get(n).unwrap_or(&"")
             )),
@@ -118,14 +135,24 @@ fn seen(tree: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
         let one = with_found(&path, context, |found| match found {
             Found::Value(value) => Some(match value::to_json(value) {
                 Ok(json) => {
-                    format!("{} is {}", path.describe(path.fields.len()), crate::oauth::cut(&json.to_string()))
+                    format!(
+                        "{} is {}",
+                        path.describe(path.fields.len()),
+                        crate::oauth::cut(&json.to_string())
+                    )
                 }
-                Err(_) => format!("{} is a {}", path.describe(path.fields.len()), value::type_name(value)),
+                Err(_) => format!(
+                    "{} is a {}",
+                    path.describe(path.fields.len()),
+                    value::type_name(value)
+                ),
             }),
             Found::Absent(n) => Some(format!("{} is absent", path.describe(n))),
-            Found::NoMap(n, value) => {
-                Some(format!("{} is a {}", path.describe(n), value::type_name(value)))
-            }
+            Found::NoMap(n, value) => Some(format!(
+                "{} is a {}",
+                path.describe(n),
+                value::type_name(value)
+            )),
         });
         if let Some(one) = one {
             let separator = if text.is_empty() { "" } else { ", " };
@@ -176,7 +203,8 @@ fn paths(tree: &IdedExpr) -> Vec<Path<'_>> {
 
 fn collect<'e>(expr: &'e IdedExpr, found: &mut Vec<Path<'e>>) {
     if let Some(path) = path(expr) {
-        let known = [names::CLAIMS, names::ACTOR, names::CLIENT, names::REQUEST].contains(&path.root)
+        let known = [names::CLAIMS, names::ACTOR, names::CLIENT, names::REQUEST]
+            .contains(&path.root)
             && !path.fields.is_empty();
         if (known || path.root == names::CONNECTOR) && !found.contains(&path) {
             found.push(path);
@@ -220,7 +248,10 @@ fn path(expr: &IdedExpr) -> Option<Path<'_>> {
                 expr = &select.operand;
             }
             Node::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
-                (operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT, [operand, key]) => {
+                (
+                    operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT,
+                    [operand, key],
+                ) => {
                     fields.push(string_literal(key)?);
                     expr = operand;
                 }

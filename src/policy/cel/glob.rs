@@ -93,7 +93,10 @@ impl Glob {
     /// A wildcard may also stand for nothing.
     fn skip_wildcards(&self, reached: &mut [bool]) {
         let mut carry = false;
-        for (slot, token) in reached.iter_mut().zip(self.middle.iter().map(Some).chain([None])) {
+        for (slot, token) in reached
+            .iter_mut()
+            .zip(self.middle.iter().map(Some).chain([None]))
+        {
             *slot |= carry;
             carry = *slot && matches!(token, Some(Token::Segment | Token::Any));
         }
@@ -132,7 +135,10 @@ mod tests {
 
     #[test]
     fn two_stars_cross_segments() {
-        assert!(matches("repo:octo-org/**", "repo:octo-org/site:ref:refs/heads/main"));
+        assert!(matches(
+            "repo:octo-org/**",
+            "repo:octo-org/site:ref:refs/heads/main"
+        ));
         assert!(matches("**", ""));
         assert!(matches("a/**/b", "a/x/y/b"));
         assert!(!matches("a/**/b", "a/b"));

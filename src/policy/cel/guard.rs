@@ -132,7 +132,9 @@ fn range<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionE
             format!("a comprehension goes over at most {MOST_ELEMENTS} elements, not {elements}"),
         ));
     }
-    let cost = cost.downcast_ref::<CelInt>().map_or(1, |cost| *cost.inner());
+    let cost = cost
+        .downcast_ref::<CelInt>()
+        .map_or(1, |cost| *cost.inner());
     meter_of(&meter)?.charge(elements.saturating_mul(cost).unsigned_abs())?;
     Ok(list)
 }
@@ -166,9 +168,17 @@ fn weight(value: &dyn Val) -> u64 {
     } else if let Some(bytes) = value.downcast_ref::<CelBytes<'_>>() {
         1 + length(bytes.inner().len())
     } else if let Some(list) = value.downcast_ref::<CelList<'_>>() {
-        1 + list.inner().iter().map(|item| weight(item.as_ref())).sum::<u64>()
+        1 + list
+            .inner()
+            .iter()
+            .map(|item| weight(item.as_ref()))
+            .sum::<u64>()
     } else if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
-        1 + map.inner().values().map(|item| 16 + weight(item.as_ref())).sum::<u64>()
+        1 + map
+            .inner()
+            .values()
+            .map(|item| 16 + weight(item.as_ref()))
+            .sum::<u64>()
     } else {
         8
     }

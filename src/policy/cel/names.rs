@@ -21,7 +21,16 @@ const ROOTS: [&str; 6] = [CLAIMS, ASSERTION, CONNECTOR, CLIENT, REQUEST, ACTOR];
 const CLIENT_FIELDS: [&str; 3] = ["id", "name", "authenticated"];
 const REQUEST_FIELDS: [&str; 3] = ["audience", "scope", "requested_token_type"];
 const TYPES: [&str; 11] = [
-    "bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type",
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "type",
     "optional_type",
 ];
 const OPTIONAL_FUNCTIONS: [(&str, usize); 3] = [("of", 1), ("none", 0), ("ofNonZeroValue", 1)];
@@ -107,8 +116,10 @@ pub(super) fn check_field(root: &str, field: &str) -> Result<(), CompileError> {
     if fields.contains(&field) {
         return Ok(());
     }
-    let instead = closest(field, fields)
-        .map_or_else(|| fields.map(|f| format!("{root}.{f}")).join(", "), |f| format!("{root}.{f}"));
+    let instead = closest(field, fields).map_or_else(
+        || fields.map(|f| format!("{root}.{f}")).join(", "),
+        |f| format!("{root}.{f}"),
+    );
     Err(CompileError::new(format!(
         "`{root}` has no `{field}`: write {instead}"
     )))
@@ -148,15 +159,31 @@ pub(super) fn check_function(name: &str, count: usize, method: bool) -> Result<(
     let Some((_, global, member)) = FUNCTIONS.iter().find(|(known, ..)| *known == name) else {
         return Err(unknown_function(name));
     };
-    let (same, other) = if method { (member, global) } else { (global, member) };
+    let (same, other) = if method {
+        (member, global)
+    } else {
+        (global, member)
+    };
     if same.contains(&count) {
         return Ok(());
     }
     Err(CompileError::new(match (same.first(), method) {
-        (Some(_), true) => format!("`.{name}()` cannot take {count} arguments{}", usage(member, "value.", name)),
-        (Some(_), false) => format!("`{name}()` cannot take {count} arguments{}", usage(global, "", name)),
-        (None, true) => format!("`{name}` is not called on a value{}", usage(other, "", name)),
-        (None, false) => format!("`{name}` is called on a value{}", usage(other, "value.", name)),
+        (Some(_), true) => format!(
+            "`.{name}()` cannot take {count} arguments{}",
+            usage(member, "value.", name)
+        ),
+        (Some(_), false) => format!(
+            "`{name}()` cannot take {count} arguments{}",
+            usage(global, "", name)
+        ),
+        (None, true) => format!(
+            "`{name}` is not called on a value{}",
+            usage(other, "", name)
+        ),
+        (None, false) => format!(
+            "`{name}` is called on a value{}",
+            usage(other, "value.", name)
+        ),
     }))
 }
 
@@ -169,7 +196,10 @@ fn usage(counts: &[usize], before: &str, name: &str) -> String {
 
 fn unknown_function(name: &str) -> CompileError {
     let bare = name.trim_start_matches('.');
-    let known = FUNCTIONS.iter().map(|f| f.0).chain(MACROS.iter().map(|m| m.0));
+    let known = FUNCTIONS
+        .iter()
+        .map(|f| f.0)
+        .chain(MACROS.iter().map(|m| m.0));
     CompileError::new(match closest(bare, known) {
         Some(known) => format!("unknown function `{name}`: did you mean `{known}`?"),
         None => format!(
@@ -206,20 +236,35 @@ mod tests {
         assert!(name("claim").contains("write claims"));
         assert!(name("Request").contains("write request"));
         assert!(name("actor").contains("`actors`"));
-        let call = |name, count, method| check_function(name, count, method).unwrap_err().to_string();
+        let call =
+            |name, count, method| check_function(name, count, method).unwrap_err().to_string();
         assert!(call("startswith", 1, true).contains("`startsWith`"));
         assert!(call("starts_with", 1, true).contains("`startsWith`"));
         assert!(call("startsWith", 2, false).contains("value.startsWith(x)"));
         assert!(call("size", 2, false).contains("size(x)"));
         assert!(call("exists", 1, true).contains("list.exists(x, condition)"));
         assert!(call("frobnicate", 1, true).contains("unknown function"));
-        assert!(check_field("request", "audiences").unwrap_err().to_string().contains("request.audience"));
-        assert!(check_field("client", "secret").unwrap_err().to_string().contains("client.id"));
+        assert!(
+            check_field("request", "audiences")
+                .unwrap_err()
+                .to_string()
+                .contains("request.audience")
+        );
+        assert!(
+            check_field("client", "secret")
+                .unwrap_err()
+                .to_string()
+                .contains("client.id")
+        );
         assert!(check_field("claims", "anything").is_ok());
     }
 
     #[test]
     fn a_long_name_is_compared_quickly() {
-        assert!(unknown_name(&"a".repeat(4096), Kind::Condition).to_string().contains("unknown"));
+        assert!(
+            unknown_name(&"a".repeat(4096), Kind::Condition)
+                .to_string()
+                .contains("unknown")
+        );
     }
 }

@@ -74,11 +74,15 @@ fn read<'e>(operand: &'e IdedExpr, patterns: &'e [Pattern]) -> Option<Operand<'e
             let Node::List(list) = &list.expr else {
                 return None;
             };
-            (claim(value)?, Test::OneOf(list.elements.iter().map(literal).collect()))
+            (
+                claim(value)?,
+                Test::OneOf(list.elements.iter().map(literal).collect()),
+            )
         }
-        ("startsWith", [prefix]) => {
-            (claim(call.target.as_ref()?)?, Test::BeginsWith(string_literal(prefix)?))
-        }
+        ("startsWith", [prefix]) => (
+            claim(call.target.as_ref()?)?,
+            Test::BeginsWith(string_literal(prefix)?),
+        ),
         (guard::MATCHES, [value, _]) => {
             let Pattern::Glob(glob) = pattern(call, patterns)? else {
                 return None;

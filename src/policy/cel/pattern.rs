@@ -93,7 +93,9 @@ fn regex_error(literal: &str, error: &regex::Error) -> String {
         error => {
             let text = error.to_string();
             let why = text.lines().last().unwrap_or_default();
-            format!("the pattern '{literal}' of matches is no regular expression ({why}): correct it, or use glob")
+            format!(
+                "the pattern '{literal}' of matches is no regular expression ({why}): correct it, or use glob"
+            )
         }
     }
 }

@@ -139,7 +139,10 @@ mod tests {
     #[test]
     fn brackets_in_literals_and_comments_do_not_count() {
         assert_eq!(depth("((a))"), 2);
-        assert_eq!(depth("'(((' + \"[[[\" + '''{'{''' + r'\\(' + '\\'((' // ((("), 0);
+        assert_eq!(
+            depth("'(((' + \"[[[\" + '''{'{''' + r'\\(' + '\\'((' // ((("),
+            0
+        );
         assert_eq!(depth("r'\\' + ('(')"), 1);
         assert_eq!(depth("'a\n(("), 2);
         assert_eq!(depth("'"), 0);
@@ -174,7 +177,10 @@ mod tests {
 
     #[test]
     fn errors_say_where_and_what_to_do() {
-        let text = parse_text("claims.ref ==").map(drop).unwrap_err().to_string();
+        let text = parse_text("claims.ref ==")
+            .map(drop)
+            .unwrap_err()
+            .to_string();
         assert!(text.contains("line 1, column 14"), "{text}");
         let text = parse_text("has(claims['a'])").map(drop).unwrap_err();
         assert!(text.to_string().contains("in claims"), "{text}");

@@ -182,6 +182,10 @@ mod tests {
         let text = json!("a".repeat(LARGEST - 1));
         assert!(to_json(from_json(&text).as_ref()).is_ok());
         let text = json!("a".repeat(LARGEST));
-        assert!(to_json(from_json(&text).as_ref()).unwrap_err().contains("larger than"));
+        assert!(
+            to_json(from_json(&text).as_ref())
+                .unwrap_err()
+                .contains("larger than")
+        );
     }
 }

@@ -1,0 +1,135 @@
+//! Measuring a foreign token against what its connector accepts: header, times and `aud`.
+
+use super::{Accepted, Policy, Verdicts};
+use crate::jose::{Algorithm, Unverified, Verified};
+use crate::oauth::{Reason, Refusal, cut};
+
+impl Policy {
+    /// What a token's header and `exp` alone decide, before any key is looked up.
+    pub fn check_header(
+        &self,
+        token: &Unverified,
+        now: f64,
+        verdicts: &mut Verdicts,
+    ) -> Result<Option<Algorithm>, Refusal> {
+        let alg = verdicts.settle("alg", self.check_alg(token), |alg| {
+            format!("the token is signed with {alg}, which the connector accepts")
+        })?;
+        verdicts.settle("typ", self.check_type(token), |()| match token.typ() {
+            Some(typ) => format!("the header's typ is {}", cut(typ)),
+            None => "the header has no typ".to_owned(),
+        })?;
+        verdicts.settle("exp", self.check_expiry(token.exp(), now), |()| {
+            format!("the token expires in {:.0} s", token.exp() - now)
+        })?;
+        Ok(alg)
+    }
+
+    fn check_alg(&self, token: &Unverified) -> Result<Algorithm, Refusal> {
+        let alg = token.alg().parse::<Algorithm>().ok();
+        alg.filter(|alg| self.algorithms.contains(alg))
+            .ok_or_else(|| {
+                let accepted: Vec<_> = self.algorithms.iter().map(|alg| alg.name()).collect();
+                Refusal::new(
+                    Reason::AlgRefused,
+                    format!(
+                        "the token is signed with {}; {} is accepted from its issuer",
+                        cut(token.alg()),
+                        accepted.join(" or ")
+                    ),
+                )
+            })
+    }
+
+    fn check_type(&self, token: &Unverified) -> Result<(), Refusal> {
+        let Some(typ) = token.typ() else {
+            return Ok(());
+        };
+        let short = |typ: &str| {
+            let typ = typ.to_ascii_lowercase();
+            typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
+        };
+        if self
+            .types
+            .iter()
+            .any(|accepted| short(accepted) == short(typ))
+        {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Reason::TypeRefused,
+            format!(
+                "the token's header says typ {}; {} is accepted",
+                cut(typ),
+                self.types.join(" or ")
+            ),
+        ))
+    }
+
+    fn check_expiry(&self, exp: f64, now: f64) -> Result<(), Refusal> {
+        // Leeway never lengthens a life: there is nothing left to hand on, unless it may be outlived.
+        let leeway = if self.outlive_subject_token {
+            self.limits.leeway.as_secs_f64()
+        } else {
+            0.0
+        };
+        if now < exp.floor() + leeway {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Reason::TokenExpired,
+            "the token is expired: fetch a fresh one from its issuer and try again",
+        ))
+    }
+
+    pub(super) fn check_start(&self, token: &Verified, now: f64) -> Result<(), Refusal> {
+        let latest = now + self.limits.leeway.as_secs_f64();
+        let claims = token.claims();
+        for (name, time) in [("nbf", claims.nbf()), ("iat", claims.iat())] {
+            if let Some(time) = time.filter(|time| *time > latest) {
+                return Err(Refusal::new(
+                    Reason::TokenNotYetValid,
+                    format!(
+                        "the token's `{name}` lies {:.0} s in the future: a clock is wrong at its issuer or here",
+                        time - now
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_audience(&self, token: &Verified) -> Result<(), Refusal> {
+        let seen = token.claims().audiences();
+        let accepted = match (&self.audiences, &seen) {
+            (_, None) => false,
+            (Accepted::Any, Some(_)) => true,
+            (Accepted::Only(accepted), Some(seen)) => seen
+                .iter()
+                .any(|aud| accepted.iter().any(|known| known == aud)),
+        };
+        if accepted {
+            return Ok(());
+        }
+        let seen = seen_audience(token);
+        let expected = match &self.audiences {
+            Accepted::Any => "a string or a list of strings is expected".to_owned(),
+            Accepted::Only(accepted) => {
+                format!("expected is {}", accepted.join(" or "))
+            }
+        };
+        Err(self.refuse(
+            Reason::AudienceMismatch,
+            format!("{seen} is not accepted here: request the token from its issuer for the right audience"),
+            format!("{seen} is not accepted; {expected}"),
+        ))
+    }
+}
+
+/// The token's audience in words.
+pub(super) fn seen_audience(token: &Verified) -> String {
+    match token.claims().audiences() {
+        Some(seen) => format!("the token's aud {}", cut(&seen.join(", "))),
+        None => "a token without a usable aud".to_owned(),
+    }
+}

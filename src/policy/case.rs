@@ -1,0 +1,234 @@
+//! One token's case: from what is asked for it to what the new token says, or a refusal.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::acceptance::seen_audience;
+use super::cel::{Scope, Verdict};
+use super::terms::signing_alg;
+use super::{Ask, Condition, Decision, Policy, Rule, Terms, Verdicts};
+use crate::jose::{SigningAlgorithm, Verified};
+use crate::oauth::{Reason, Refusal, cut};
+
+/// One verified token, what is asked for it, and the rules that it is measured against.
+pub struct Case<'a> {
+    policy: &'a Policy,
+    token: &'a Verified,
+    ask: &'a Ask<'a>,
+    scope: Scope<'a>,
+}
+
+impl Policy {
+    /// Opens the case of one verified token and what is asked for it.
+    pub fn case<'a>(&'a self, token: &'a Verified, ask: &'a Ask<'a>) -> Case<'a> {
+        Case {
+            policy: self,
+            token,
+            ask,
+            scope: self.scope(token, ask),
+        }
+    }
+
+    fn scope<'a>(&'a self, token: &'a Verified, ask: &Ask<'a>) -> Scope<'a> {
+        let claims = token.claims().members();
+        Scope::new(&self.root, claims, &self.connector, None, &ask.view())
+    }
+}
+
+impl<'a> Case<'a> {
+    /// Measures the token against its times, `aud`, `allow` and the rules.
+    pub fn admit(&self, now: f64, verdicts: &mut Verdicts) -> Result<Terms<'a>, Refusal> {
+        verdicts.settle("nbf, iat", self.policy.check_start(self.token, now), |()| {
+            "the token is valid already".to_owned()
+        })?;
+        verdicts.settle("aud", self.policy.check_audience(self.token), |()| {
+            format!("{} is accepted", seen_audience(self.token))
+        })?;
+        for condition in &self.policy.allow {
+            verdicts.settle(&condition.place, self.check(condition), |()| {
+                holds(condition)
+            })?;
+        }
+        self.rule_in_force(verdicts)
+    }
+
+    /// The audiences of the new token, and that no scope is asked which cannot be granted.
+    pub fn target(
+        &self,
+        terms: &Terms<'_>,
+        verdicts: &mut Verdicts,
+    ) -> Result<Option<Vec<String>>, Refusal> {
+        let aud = self.policy.target(self.token, self.ask, terms);
+        let aud = verdicts.settle("audience", aud, |aud| {
+            format!("the new token's aud is {}", aud.join(", "))
+        })?;
+        verdicts.settle("scope", check_scopes(self.ask), |()| {
+            "no scope is asked".to_owned()
+        })?;
+        Ok(aud)
+    }
+
+    /// What else the new token says: its algorithm and its claims.
+    ///
+    /// `signs` holds the algorithms that can sign, the default first.
+    pub fn decide(
+        &self,
+        terms: &Terms<'_>,
+        aud: Option<Vec<String>>,
+        signs: &[SigningAlgorithm],
+        verdicts: &mut Verdicts,
+    ) -> Result<Option<Decision>, Refusal> {
+        let alg = signing_alg(self.token, self.ask, terms.grants.alg, signs);
+        let alg = verdicts.settle("signing alg", alg, |alg| {
+            format!("the new token is signed with {alg}")
+        })?;
+        let upstream = self.token.claims().members();
+        let claims = self.policy.map_claims(upstream, terms.grants, &self.scope);
+        let claims = verdicts.settle("claims", claims, |claims| {
+            let names: Vec<_> = claims.keys().map(String::as_str).collect();
+            format!("given by the connector: {}", names.join(", "))
+        })?;
+        Ok(match (aud, alg, claims) {
+            (Some(aud), Some(alg), Some(claims)) => Some(Decision { aud, alg, claims }),
+            _ => None,
+        })
+    }
+
+    /// Whether a verified actor may act for the subject (RFC 8693 §4.4, and `actors`).
+    pub fn check_actor(&self, actor: &Verified) -> Result<(), Refusal> {
+        let (subject, actor) = (self.token.claims().members(), actor.claims().members());
+        if may_act(subject, actor) {
+            return Ok(());
+        }
+        let mut scope = self.policy.scope(self.token, self.ask);
+        scope.with_actor(actor);
+        let unasked = self.ask.audiences.is_empty();
+        let allowed = self.policy.actors.iter().any(|condition| {
+            !(unasked && condition.mentions_request_audience())
+                && matches!(scope.holds(condition), Verdict::Holds)
+        });
+        if allowed {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Reason::ActorRefused,
+            "the actor may not act for this subject: its `may_act` does not name it, and no condition in `actors` of the subject's connector holds",
+        ))
+    }
+
+    fn check(&self, condition: &Condition) -> Result<(), Refusal> {
+        self.audience_is_asked(condition)?;
+        match self.scope.holds(&condition.expr) {
+            Verdict::Holds => Ok(()),
+            Verdict::Fails(why) => Err(self.policy.refuse(
+                Reason::ConditionFalse,
+                format!(
+                    "the condition {} of the connector does not hold for this token",
+                    condition.place
+                ),
+                format!(
+                    "the condition {} does not hold: {} ({why})",
+                    condition.place,
+                    condition.expr.source()
+                ),
+            )),
+        }
+    }
+
+    /// A condition on what is asked says nothing about a request that asks for nothing.
+    fn audience_is_asked(&self, condition: &Condition) -> Result<(), Refusal> {
+        if self.ask.audiences.is_empty() && condition.expr.mentions_request_audience() {
+            return Err(self.policy.refuse(
+                Reason::AudienceRequired,
+                "ask for an `audience`: the rules for this token depend on it".to_owned(),
+                format!(
+                    "ask for an `audience`: the condition {} speaks of request.audience",
+                    condition.place
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn rule_in_force(&self, verdicts: &mut Verdicts) -> Result<Terms<'a>, Refusal> {
+        let own = Terms {
+            rule: None,
+            grants: &self.policy.base,
+        };
+        if self.policy.rules.is_empty() {
+            return Ok(own);
+        }
+        for rule in &self.policy.rules {
+            verdicts.settle(&rule.when.place, self.audience_is_asked(&rule.when), |()| {
+                format!("rule {}: {}", rule.name, rule.when.expr.source())
+            })?;
+            match self.scope.holds(&rule.when.expr) {
+                Verdict::Holds => return self.enter(rule, verdicts),
+                Verdict::Fails(why) => verdicts.note(&rule.when.place, || {
+                    format!("rule {} is not in force ({why})", rule.name)
+                }),
+            }
+        }
+        let names: Vec<_> = self
+            .policy
+            .rules
+            .iter()
+            .map(|rule| rule.name.as_ref())
+            .collect();
+        let refusal = self.policy.refuse(
+            Reason::NoRule,
+            "no rule of the connector holds for this token".to_owned(),
+            format!(
+                "no rule of the connector holds for this token; it has {}",
+                names.join(", ")
+            ),
+        );
+        verdicts.settle::<()>("rules", Err(refusal), |()| String::new())?;
+        Ok(own)
+    }
+
+    fn enter(&self, rule: &'a Rule, verdicts: &mut Verdicts) -> Result<Terms<'a>, Refusal> {
+        verdicts.note(&rule.when.place, || {
+            format!("rule {} is in force", rule.name)
+        });
+        for condition in &rule.allow {
+            let result = self.check(condition);
+            verdicts.settle(&condition.place, result, |()| holds(condition))?;
+        }
+        Ok(Terms {
+            rule: Some(Arc::clone(&rule.name)),
+            grants: &rule.grants,
+        })
+    }
+}
+
+fn holds(condition: &Condition) -> String {
+    format!("holds: {}", condition.expr.source())
+}
+
+/// Every member of `may_act` equals the actor's claim of that name (RFC 8693 §4.4).
+fn may_act(subject: &Map<String, Value>, actor: &Map<String, Value>) -> bool {
+    subject
+        .get("may_act")
+        .and_then(Value::as_object)
+        .is_some_and(|named| {
+            !named.is_empty()
+                && named
+                    .iter()
+                    .all(|(name, value)| actor.get(name) == Some(value))
+        })
+}
+
+fn check_scopes(ask: &Ask<'_>) -> Result<(), Refusal> {
+    match ask.scopes.first() {
+        None => Ok(()),
+        Some(scope) => Err(Refusal::new(
+            Reason::ScopeRefused,
+            format!(
+                "the scope {} is not known here: leave `scope` out",
+                cut(scope)
+            ),
+        )),
+    }
+}

@@ -1,0 +1,68 @@
+//! What the rule in force grants: how long the new token lives and what signs it.
+
+use std::sync::Arc;
+
+use super::{Ask, Grants, Policy};
+use crate::jose::{SigningAlgorithm, Verified};
+use crate::oauth::{Reason, Refusal, cut};
+
+/// What the policy grants a token, before a concrete request is measured against it.
+#[derive(Debug)]
+pub struct Terms<'p> {
+    /// The name of the rule in force, where the connector has rules.
+    pub rule: Option<Arc<str>>,
+    pub(super) grants: &'p Grants,
+}
+
+impl Policy {
+    /// `exp` of a new token: seconds since the Unix epoch, whole.
+    ///
+    /// `bounds` holds the `exp` of each token that it is made from.
+    pub fn expiry(&self, terms: &Terms<'_>, now: u64, bounds: impl Iterator<Item = f64>) -> u64 {
+        let lifetime = terms.grants.lifetime.unwrap_or(self.limits.max_lifetime);
+        let latest = now + lifetime.min(self.limits.max_lifetime).as_secs();
+        bounds.map(whole_seconds).fold(latest, u64::min)
+    }
+}
+
+/// The forced algorithm, else the one asked for, else the token's own if it signs, else the default.
+pub(super) fn signing_alg(
+    token: &Verified,
+    ask: &Ask<'_>,
+    forced: Option<SigningAlgorithm>,
+    signs: &[SigningAlgorithm],
+) -> Result<SigningAlgorithm, Refusal> {
+    let known = |name: &str| signs.iter().copied().find(|alg| alg.name() == name);
+    let refused = |asked: &str| {
+        let offered: Vec<_> = match forced {
+            Some(alg) => vec![alg.name()],
+            None => signs.iter().map(|alg| alg.name()).collect(),
+        };
+        Refusal::new(
+            Reason::AlgUnavailable,
+            format!(
+                "the algorithm {} cannot be had here; {} can",
+                cut(asked),
+                offered.join(" or ")
+            ),
+        )
+    };
+    match (forced, ask.alg) {
+        (Some(alg), Some(asked)) if asked != alg.name() => Err(refused(asked)),
+        (Some(alg), _) => known(alg.name()).ok_or_else(|| refused(alg.name())),
+        (None, Some(asked)) => known(asked).ok_or_else(|| refused(asked)),
+        (None, None) => known(token.alg())
+            .or_else(|| signs.first().copied())
+            .ok_or_else(|| Refusal::new(Reason::Internal, "no key signs")),
+    }
+}
+
+/// A time rounded down to whole seconds: a new token never lives longer than what it was made from.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, which is what a bound needs"
+)]
+fn whole_seconds(time: f64) -> u64 {
+    time.floor() as u64
+}
