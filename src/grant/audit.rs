@@ -82,7 +82,7 @@ impl Event {
         tracing::info!(
             target: "audit",
             outcome = outcome.as_str(),
-            grant = self.grant,
+            grant = (!self.grant.is_empty()).then_some(self.grant),
             connector = self.connector.as_deref(),
             rule = self.rule.as_deref(),
             subject_iss,
