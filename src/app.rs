@@ -85,7 +85,7 @@ impl App {
             let keys = upstreams.add(&connector.id, &source(connector));
             let keys = keys
                 .map_err(|error| {
-                    problems.error(format!("{}.{}", connector.path, error.key), error.problem);
+                    problems.error_once(format!("{}.{}", connector.path, error.key), error.problem);
                 })
                 .ok();
             if let (Some(policy), Some(keys)) = (policy, keys) {

@@ -57,6 +57,15 @@ impl Problems {
         self.push(Severity::Error, path.into(), message.into());
     }
 
+    /// Records an error unless one stands at `path` already: a later check of the same value.
+    pub fn error_once(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        let path = path.into();
+        let known = |found: &Problem| found.severity == Severity::Error && found.path == path;
+        if !self.iter().any(known) {
+            self.error(path, message);
+        }
+    }
+
     /// Records what an operator should look at.
     pub fn warning(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.push(Severity::Warning, path.into(), message.into());

@@ -46,7 +46,7 @@ impl Keyring {
             let place = signing.iter().position(|key| key.alg().name() == name);
             let Some(place) = place else {
                 let algs: Vec<_> = signing.iter().map(|key| key.alg().name()).collect();
-                problems.error(
+                problems.error_once(
                     "keys.default_alg",
                     format!(
                         "found {name:?}, but the keys that sign are for {}: name one of these, or add a key with `remint keys generate`",
@@ -163,12 +163,6 @@ fn named_keys(
     published: &[Arc<SigningKey>],
     problems: &mut Problems,
 ) -> Option<Vec<Arc<SigningKey>>> {
-    if named.is_empty() {
-        problems.error(
-            "keys.signing",
-            "it is empty: name a kid, such as RS256 = \"kid-1\", or leave the table out",
-        );
-    }
     let mut signing = Vec::new();
     for (alg, kid) in named {
         match published.iter().find(|key| key.kid() == kid) {

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::cel::{self, Expr, Kind};
 use super::{Accepted, Condition, Grants, Limits, Policy, Rule, tenant};
-use crate::config::{self, problems::Problems};
+use crate::config;
+use crate::config::problems::{Problems, child_path};
 use crate::jose::SigningAlgorithm;
 
 impl Policy {
@@ -122,7 +123,7 @@ impl Compiler<'_> {
         Expr::compile(self.root, source, kind)
             .map_err(|error| {
                 self.sound = false;
-                self.problems.error(path, error.to_string());
+                self.problems.error_once(path, error.to_string());
             })
             .ok()
     }
@@ -161,7 +162,11 @@ impl Compiler<'_> {
         let compiled: Vec<_> = sources
             .iter()
             .map(|(name, source)| {
-                let expr = self.expr(format!("{path}.claims.{name}"), source, Kind::Claim)?;
+                let expr = self.expr(
+                    child_path(&format!("{path}.claims"), name),
+                    source,
+                    Kind::Claim,
+                )?;
                 Some((name.clone(), expr))
             })
             .collect();
@@ -174,7 +179,7 @@ impl Compiler<'_> {
         // Without any key the key file has been reported already.
         if found.is_none() && !self.signs.is_empty() {
             self.sound = false;
-            self.problems.error(
+            self.problems.error_once(
                 format!("{path}.alg"),
                 format!("found {name:?}, but no key signs with it: add one with `remint keys generate --alg {name}`, or list it in [keys.signing]"),
             );
