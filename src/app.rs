@@ -11,9 +11,9 @@ use crate::clock::Clock;
 use crate::config::problems::Problems;
 use crate::config::{self, Settings};
 use crate::grant::{Connector, Connectors, Exchange, Grants, Minter, TokenExchange};
-use crate::http::{self, Documents, Health, Site};
+use crate::http::{self, Health, Issuers, Site};
 use crate::jose::{Choice, Keyring, SigningAlgorithm};
-use crate::oauth::metadata::{Metadata, endpoint};
+use crate::oauth::metadata::Metadata;
 use crate::policy::{Limits, Policy, cel};
 use crate::random::Random;
 use crate::upstream::{Location, Maintenance, SourceSpec, Upstreams};
@@ -113,7 +113,6 @@ impl App {
         let connectors = Arc::new(Connectors::new(connectors));
         let keyring = Arc::new(keyring);
         let minter = Arc::new(Minter::new(
-            settings.issuer.clone(),
             Arc::clone(&keyring),
             Arc::clone(&surroundings.random),
         ));
@@ -123,9 +122,14 @@ impl App {
             Arc::clone(&surroundings.clock),
         ));
         let grants = Grants::new(vec![Box::new(TokenExchange::new(Arc::clone(&exchange)))]);
-        let metadata = metadata(settings, &keyring, &grants);
-        let base = issuer_path(&settings.issuer);
-        let documents = Documents::new(&base, &metadata, &keyring.jwks()).ok()?;
+        let (template, jwks) = (metadata(settings, &keyring, &grants), keyring.jwks());
+        let issuers = match &settings.issuer {
+            config::Issuer::Listed(issuers) => Issuers::listed(issuers, &template, &jwks).ok()?,
+            config::Issuer::FromRequest => Issuers::FromRequest {
+                template: Box::new(template),
+                jwks,
+            },
+        };
         let state = Arc::new(State {
             connectors,
             draining: AtomicBool::new(false),
@@ -133,7 +137,7 @@ impl App {
         let site = Arc::new(Site {
             grants,
             exchange,
-            documents,
+            issuers,
             health: Arc::clone(&state) as Arc<dyn Health>,
             clock: Arc::clone(&surroundings.clock),
             random: Arc::clone(&surroundings.random),
@@ -178,12 +182,6 @@ impl App {
     }
 }
 
-/// The path of the issuer's URL, without a slash at the end.
-fn issuer_path(issuer: &str) -> String {
-    let path = url::Url::parse(issuer).map(|url| url.path().to_owned());
-    path.unwrap_or_default().trim_end_matches('/').to_owned()
-}
-
 fn source(connector: &config::Connector) -> SourceSpec {
     let location = match (&connector.jwks_uri, &connector.jwks_file) {
         (Some(uri), _) => Location::JwksUri(uri.clone()),
@@ -202,7 +200,8 @@ fn source(connector: &config::Connector) -> SourceSpec {
     }
 }
 
-fn metadata<'a>(settings: &'a Settings, keyring: &Keyring, grants: &Grants) -> Metadata<'a> {
+/// The metadata, but for what carries the URL of an issuer.
+fn metadata(settings: &Settings, keyring: &Keyring, grants: &Grants) -> Metadata {
     let mut configured = BTreeSet::new();
     for connector in &settings.connectors {
         let copied = connector.rules.iter().flat_map(|rule| &rule.clone_claims);
@@ -221,11 +220,8 @@ fn metadata<'a>(settings: &'a Settings, keyring: &Keyring, grants: &Grants) -> M
         .filter(|name| !OWN_CLAIMS.contains(&name.as_str()))
         .cloned();
     Metadata {
-        issuer: &settings.issuer,
-        token_endpoint: endpoint(&settings.issuer, "/token"),
-        jwks_uri: endpoint(&settings.issuer, "/.well-known/jwks.json"),
-        response_types_supported: &["id_token"],
-        subject_types_supported: &["public"],
+        response_types_supported: vec!["id_token"],
+        subject_types_supported: vec!["public"],
         id_token_signing_alg_values_supported: keyring
             .algorithms()
             .map(SigningAlgorithm::name)
@@ -238,5 +234,6 @@ fn metadata<'a>(settings: &'a Settings, keyring: &Keyring, grants: &Grants) -> M
         grant_types_supported: grants.grant_types(),
         token_endpoint_auth_methods_supported: vec!["none"],
         scopes_supported: Vec::new(),
+        ..Metadata::default()
     }
 }

@@ -102,7 +102,7 @@ fn rows(table: &str) -> impl Iterator<Item = (String, String, Vec<&str>)> {
 #[test]
 fn fills_in_the_defaults() {
     let settings = Run::toml(GOOD).clean();
-    assert_eq!(settings.issuer, "https://sts.example.com");
+    assert_eq!(settings.issuer.listed(), ["https://sts.example.com"]);
     assert_eq!(settings.server.listen, ["127.0.0.1:8080"]);
     assert!(settings.keys.file.is_absolute() && settings.keys.file.ends_with("jwks.json"));
     assert!(settings.keys.signing.is_none() && settings.keys.default_alg.is_none());
@@ -433,8 +433,7 @@ fn the_own_issuer_is_a_plain_public_url() {
     let line = "issuer = \"https://sts.example.com\"\n";
     let table: &[(&str, &str)] = &[
         ("\"\"", "empty string"),
-        ("[\"https://a\"]", "a list"),
-        ("\"from-request\"", "not supported"),
+        ("[]", "empty list"),
         ("\"sts.example.com\"", "does not begin with https://"),
         ("\"https://h?a=b\"", "query"),
         ("\"https://h#f\"", "fragment"),
@@ -459,10 +458,29 @@ fn the_own_issuer_is_a_plain_public_url() {
     for (value, severity, words) in doubtful {
         let run = Run::toml(&instead(line, &format!("issuer = \"{value}\"\n")));
         run.only(severity, "issuer", &[words], value);
-        assert_eq!(run.clean().issuer, value);
+        assert_eq!(run.clean().issuer.listed(), [value]);
     }
     let loopback = Run::toml(&instead(line, "issuer = \"http://127.0.0.1:8080\"\n"));
     assert_eq!(loopback.problems.iter().count(), 0);
+}
+
+#[test]
+fn several_issuers_and_those_of_requests_are_told_of() {
+    let line = "issuer = \"https://sts.example.com\"\n";
+    let with = |value: &str| Run::toml(&instead(line, &format!("issuer = {value}\n")));
+    let both = with("[\"https://a.example.com\", \"https://b.example.com/x\"]");
+    both.only(Severity::Note, "issuer", &["one trust domain"], "a list");
+    assert_eq!(both.clean().issuer.listed().len(), 2);
+    let twice = with("[\"https://a.example.com\", \"https://a.example.com/\"]");
+    twice.only(Severity::Error, "issuer[1]", &["already"], "twice");
+    let requested = with("\"from-request\"");
+    requested.only(
+        Severity::Warning,
+        "issuer",
+        &["every caller"],
+        "from-request",
+    );
+    assert!(requested.clean().issuer.listed().is_empty());
 }
 
 #[test]
@@ -663,7 +681,7 @@ fn the_environment_overrides_the_file() {
         &environment,
     )
     .clean();
-    assert_eq!(settings.issuer, "https://other.example.com");
+    assert_eq!(settings.issuer.listed(), ["https://other.example.com"]);
     assert_eq!(settings.server.listen, ["127.0.0.1:1", "[::1]:2"]);
     assert_eq!(settings.tokens.max_lifetime, Duration::from_secs(1800));
     assert!(settings.keys.file.is_absolute() && settings.keys.file.ends_with("other.json"));

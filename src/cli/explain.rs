@@ -32,6 +32,9 @@ pub(super) struct ExplainArgs {
     /// Scopes to ask for, separated by spaces.
     #[arg(long, value_name = "SCOPE")]
     scope: Option<String>,
+    /// In whose name the token would be issued, where several issuers are configured.
+    #[arg(long, value_name = "ISSUER")]
+    issuer: Option<String>,
     /// The moment to decide for, such as 2026-11-22T10:00:00Z; CI tokens are short-lived.
     #[arg(long, value_name = "TIME")]
     at: Option<jiff::Timestamp>,
@@ -47,7 +50,7 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     };
     let loaded = load::load(&args.config, &load::with_clock(clock));
     load::report(&loaded.problems);
-    let Some((_, app)) = loaded.built else {
+    let Some((settings, app)) = loaded.built else {
         return ExitCode::from(BAD_CONFIG);
     };
     let mut token = String::new();
@@ -61,13 +64,22 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
         ));
         return ExitCode::FAILURE;
     }
-    serve::block_on(explain(&app, args, token.trim()))
+    let issuer = match &args.issuer {
+        Some(issuer) => issuer,
+        None => settings
+            .issuer
+            .listed()
+            .first()
+            .map_or("from-request", String::as_str),
+    };
+    serve::block_on(explain(&app, args, issuer, token.trim()))
 }
 
-async fn explain(app: &App, args: &ExplainArgs, token: &str) -> ExitCode {
+async fn explain(app: &App, args: &ExplainArgs, issuer: &str, token: &str) -> ExitCode {
     let scopes = args.scope.as_deref().unwrap_or_default();
     let scopes: Vec<_> = scopes.split_whitespace().map(str::to_owned).collect();
     let request = Request {
+        issuer,
         subject_token: token,
         connector_id: args.connector.as_deref(),
         actor_token: None,

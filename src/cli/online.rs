@@ -21,11 +21,13 @@ pub(super) async fn check(settings: &Settings, app: &App, problems: &mut Problem
             ),
         }
     }
-    let published = Published {
-        issuer: &settings.issuer,
-        kids: app.published_kids(),
-    };
-    published.check(problems).await;
+    for issuer in settings.issuer.listed() {
+        let published = Published {
+            issuer,
+            kids: app.published_kids(),
+        };
+        published.check(problems).await;
+    }
 }
 
 /// What verifiers should find under the issuer's URL.

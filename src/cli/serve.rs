@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BAD_CONFIG, LogFormat, load, logging, out};
 use crate::app::App;
-use crate::config::Settings;
+use crate::config::{Issuer, Settings};
 use crate::http::serve::{self, Limits};
 use crate::upstream::{SourceState, Upstreams};
 
@@ -72,12 +72,12 @@ pub(super) async fn run_until_signal(app: App, listeners: Vec<TcpListener>) -> E
         tracing::info!("stopping: requests in flight have 10 s to finish");
         app.drain();
     };
-    let first_look = tell_connectors(app);
     let serving = serve::serve(listeners, service, Limits::default(), shutdown);
-    let (drained, ()) = tokio::join!(serving, async {
-        // A line per connector once each was tried, unless the end comes first.
-        let _ = tokio::time::timeout(Duration::from_secs(30), first_look).await;
-    });
+    let mut serving = std::pin::pin!(serving);
+    let drained = tokio::select! {
+        drained = &mut serving => drained,
+        () = tell_connectors(app) => serving.await,
+    };
     maintenance.stop();
     if drained.abandoned > 0 {
         tracing::warn!(abandoned = drained.abandoned, "requests were cut off");
@@ -87,10 +87,14 @@ pub(super) async fn run_until_signal(app: App, listeners: Vec<TcpListener>) -> E
 }
 
 fn announce(settings: &Settings, listeners: &[TcpListener]) {
+    let issuer = match &settings.issuer {
+        Issuer::Listed(issuers) => issuers.join(", "),
+        Issuer::FromRequest => "from-request".to_owned(),
+    };
     for listener in listeners {
         match listener.local_addr() {
             Ok(address) => {
-                tracing::info!(issuer = settings.issuer, "listening on http://{address}");
+                tracing::info!(issuer, "listening on http://{address}");
             }
             Err(error) => tracing::warn!("a listener does not tell its address: {error}"),
         }

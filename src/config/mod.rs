@@ -14,4 +14,4 @@ mod value;
 pub use connector::{Connector, Rule};
 pub use environment::process_environment;
 pub use load::{known_keys, load, load_toml};
-pub use settings::{Keys, Server, Settings, Tokens};
+pub use settings::{Issuer, Keys, Server, Settings, Tokens};

@@ -141,12 +141,6 @@ impl Section<'_> {
         self.sink.folder.join(path)
     }
 
-    /// Drops a value unread, for a key whose other forms need their own message.
-    pub(super) fn skip(&mut self, key: &'static str) {
-        self.list(key);
-        self.take(key);
-    }
-
     /// Records an error about `key`.
     pub(super) fn error(&mut self, key: &str, message: String) {
         let path = child_path(&self.path, key);

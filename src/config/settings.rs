@@ -14,8 +14,8 @@ use super::section::Section;
 /// one is required, stands for something already reported. Values are not printable: headers may hold secrets.
 #[derive(Clone)]
 pub struct Settings {
-    /// `iss` of every token and of the metadata, byte for byte.
-    pub issuer: String,
+    /// `iss` of every token and of the metadata.
+    pub issuer: Issuer,
     /// `[server]`.
     pub server: Server,
     /// `[keys]`.
@@ -24,6 +24,25 @@ pub struct Settings {
     pub tokens: Tokens,
     /// `[[connectors]]`, in the order of the file.
     pub connectors: Vec<Connector>,
+}
+
+/// In whose name tokens are issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Issuer {
+    /// One of these, byte for byte; the request's host and path choose, and the first is the default.
+    Listed(Vec<String>),
+    /// The scheme and host of each request, as oidc-token-proxy does it.
+    FromRequest,
+}
+
+impl Issuer {
+    /// The configured issuers; none where they come from requests.
+    pub fn listed(&self) -> &[String] {
+        match self {
+            Self::Listed(issuers) => issuers,
+            Self::FromRequest => &[],
+        }
+    }
 }
 
 /// `[server]`: where Remint listens.
@@ -82,24 +101,16 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
     }
 }
 
-fn read_issuer(root: &mut Section<'_>) -> String {
+fn read_issuer(root: &mut Section<'_>) -> Issuer {
     const WHAT: &str =
         "write the public URL of this service, such as issuer = \"https://sts.example.com\"";
     if let Some(ValueKind::Array(_)) = root.kind_of("issuer") {
-        root.error(
-            "issuer",
-            format!("found a list, but several issuers are not supported in this version: {WHAT}"),
-        );
-        root.skip("issuer");
-        return String::new();
+        return Issuer::Listed(root.required("issuer", WHAT));
     }
     let issuer: String = root.required("issuer", WHAT);
     if issuer == "from-request" {
-        root.error(
-            "issuer",
-            format!("\"from-request\" is not supported in this version: {WHAT}"),
-        );
-        return String::new();
+        Issuer::FromRequest
+    } else {
+        Issuer::Listed(vec![issuer])
     }
-    issuer
 }

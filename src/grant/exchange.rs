@@ -16,6 +16,8 @@ use crate::policy::{Ask, Decision, Verdicts};
 /// A token to exchange, and what is asked for it.
 #[derive(Debug)]
 pub struct Request<'a> {
+    /// In whose name the new token is issued.
+    pub issuer: &'a str,
     /// The token that the caller holds.
     pub subject_token: &'a str,
     /// The connector that the caller named.
@@ -137,7 +139,9 @@ impl Exchange {
             exp,
         };
         let act = act(&token, actor);
-        let claims = self.minter.claims(&decision, act.as_ref(), times);
+        let claims = self
+            .minter
+            .claims(request.issuer, &decision, act.as_ref(), times);
         Ok(Some(Issuable {
             decision,
             claims,

@@ -15,7 +15,6 @@ const NOT_BEFORE: u64 = 5;
 /// Signs new tokens.
 #[derive(Debug)]
 pub struct Minter {
-    issuer: String,
     keyring: Arc<Keyring>,
     random: Arc<dyn Random>,
 }
@@ -48,13 +47,9 @@ pub struct Times {
 }
 
 impl Minter {
-    /// A minter that signs with the keys of `keyring` in the name of `issuer`.
-    pub fn new(issuer: String, keyring: Arc<Keyring>, random: Arc<dyn Random>) -> Self {
-        Self {
-            issuer,
-            keyring,
-            random,
-        }
+    /// A minter that signs with the keys of `keyring`.
+    pub fn new(keyring: Arc<Keyring>, random: Arc<dyn Random>) -> Self {
+        Self { keyring, random }
     }
 
     /// The keys that sign.
@@ -65,6 +60,7 @@ impl Minter {
     /// The claims of a new token (RFC 7519 §4.1), `jti` included.
     pub fn claims(
         &self,
+        issuer: &str,
         decision: &Decision,
         act: Option<&Value>,
         times: Times,
@@ -76,7 +72,7 @@ impl Minter {
             several => Value::from(several),
         };
         let mut claims = Map::new();
-        claims.insert("iss".to_owned(), self.issuer.as_str().into());
+        claims.insert("iss".to_owned(), issuer.into());
         claims.insert("aud".to_owned(), aud);
         claims.insert("iat".to_owned(), iat.into());
         claims.insert("nbf".to_owned(), iat.saturating_sub(NOT_BEFORE).into());

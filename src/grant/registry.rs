@@ -23,8 +23,12 @@ pub trait Grant: std::fmt::Debug + Send + Sync {
 
 /// A request for a grant whose parameters are sound.
 pub trait Redeem: Send {
-    /// Decides on the request and issues the token.
-    fn redeem<'a>(&'a self, event: &'a mut Event) -> Boxed<'a, Result<Redeemed, Refusal>>;
+    /// Decides on the request and issues the token in the name of `issuer`.
+    fn redeem<'a>(
+        &'a self,
+        issuer: &'a str,
+        event: &'a mut Event,
+    ) -> Boxed<'a, Result<Redeemed, Refusal>>;
 }
 
 /// An issued token and the type that was asked for.
@@ -56,6 +60,7 @@ impl Grants {
     pub async fn redeem(
         &self,
         form: &Form<'_>,
+        issuer: &str,
         credentials: bool,
         event: &mut Event,
     ) -> Result<Redeemed, Refusal> {
@@ -79,7 +84,7 @@ impl Grants {
         authenticate(
             credentials || form.get("client_id").is_some() || form.get("client_secret").is_some(),
         )?;
-        request.redeem(event).await
+        request.redeem(issuer, event).await
     }
 }
 

@@ -37,9 +37,15 @@ impl Simple {
         })
     }
 
-    /// Decides on the request and issues the token.
-    pub async fn redeem(&self, exchange: &Exchange, event: &mut Event) -> Result<Issued, Refusal> {
+    /// Decides on the request and issues the token in the name of `issuer`.
+    pub async fn redeem(
+        &self,
+        exchange: &Exchange,
+        issuer: &str,
+        event: &mut Event,
+    ) -> Result<Issued, Refusal> {
         let request = Request {
+            issuer,
             subject_token: &self.token,
             connector_id: self.connector_id.as_deref(),
             actor_token: None,

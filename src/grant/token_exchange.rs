@@ -72,9 +72,14 @@ struct Asked<'a> {
 }
 
 impl Redeem for Asked<'_> {
-    fn redeem<'a>(&'a self, event: &'a mut Event) -> Boxed<'a, Result<Redeemed, Refusal>> {
+    fn redeem<'a>(
+        &'a self,
+        issuer: &'a str,
+        event: &'a mut Event,
+    ) -> Boxed<'a, Result<Redeemed, Refusal>> {
         Box::pin(async move {
             let request = Request {
+                issuer,
                 subject_token: self.subject_token,
                 connector_id: self.connector_id,
                 actor_token: self.actor_token,
@@ -86,9 +91,8 @@ impl Redeem for Asked<'_> {
                     alg: None,
                 },
             };
-            let issued = self.exchange.issue(&request, event).await?;
             Ok(Redeemed {
-                issued,
+                issued: self.exchange.issue(&request, event).await?,
                 kind: self.kind,
             })
         })

@@ -47,15 +47,11 @@ fn too_large() -> Refusal {
 }
 
 fn broken_off(error: &(dyn std::error::Error + 'static)) -> Refusal {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.is::<BodyTimeout>() {
-            return Refusal::new(
-                Reason::BodyTimeout,
-                "the body was not complete in time: send it in one piece",
-            );
-        }
-        cause = error.source();
+    if BodyTimeout::caused(error) {
+        return Refusal::new(
+            Reason::BodyTimeout,
+            "the body was not complete in time: send it in one piece",
+        );
     }
     Refusal::new(
         Reason::ParameterMalformed,

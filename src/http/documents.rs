@@ -10,9 +10,12 @@ use crate::jose::etag;
 /// How long verifiers may keep the documents, in seconds.
 pub(super) const MAX_AGE: u32 = 300;
 
+/// The media type of a JWKS (RFC 7517 §8.5.2).
+const JWKS: &str = "application/jwk-set+json";
+
 /// Every path that is served, under the path of the issuer.
 #[derive(Debug)]
-pub struct Documents {
+pub(super) struct Documents {
     by_path: HashMap<String, Document>,
     token_path: String,
 }
@@ -23,17 +26,19 @@ pub(super) struct Document {
     pub(super) content_type: &'static str,
     pub(super) body: Bytes,
     pub(super) etag: String,
+    /// Whether it may be kept at all.
+    pub(super) cacheable: bool,
 }
 
 impl Documents {
     /// Renders the documents of `issuer`; `base` is the path of its URL without a slash at the end.
-    pub fn new(
+    pub(super) fn new(
         base: &str,
         metadata: &impl Serialize,
         jwks: &impl Serialize,
     ) -> serde_json::Result<Self> {
         let metadata = Document::render("application/json", metadata)?;
-        let jwks = Document::render("application/jwk-set+json", jwks)?;
+        let jwks = Document::render(JWKS, jwks)?;
         let mut by_path = HashMap::new();
         let authorization_server = "/.well-known/oauth-authorization-server";
         for (path, document) in [
@@ -65,11 +70,17 @@ impl Documents {
 }
 
 impl Document {
+    /// Whether it holds the keys, which are the same for every issuer.
+    pub(super) fn is_jwks(&self) -> bool {
+        self.content_type == JWKS
+    }
+
     fn render(content_type: &'static str, value: &impl Serialize) -> serde_json::Result<Self> {
         let body = serde_json::to_vec(value)?;
         Ok(Self {
             content_type,
             etag: etag(&body),
+            cacheable: true,
             body: body.into(),
         })
     }

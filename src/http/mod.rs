@@ -3,6 +3,7 @@
 mod accept;
 mod body;
 mod documents;
+mod issuers;
 mod reply;
 mod request_id;
 mod routes;
@@ -11,7 +12,7 @@ pub mod serve;
 mod site;
 mod token;
 
-pub use documents::Documents;
+pub use issuers::Issuers;
 pub use routes::routes;
 pub use sampled::Sampled;
 pub use site::{Health, Site};

@@ -100,11 +100,13 @@ pub(super) fn document(document: &Document, if_none_match: Option<&str>) -> Resp
         with_type(document.content_type, document.body.clone())
     };
     set(&mut response, ETAG, &document.etag);
-    set(
-        &mut response,
-        CACHE_CONTROL,
-        &format!("public, max-age={MAX_AGE}"),
-    );
+    let keep = format!("public, max-age={MAX_AGE}");
+    let keep = if document.cacheable {
+        &keep
+    } else {
+        "no-store"
+    };
+    set(&mut response, CACHE_CONTROL, keep);
     set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     response
 }

@@ -11,6 +11,7 @@ use warp::http::{HeaderMap, Method, StatusCode};
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
+use super::issuers::Found;
 use super::reply::{self, Dialect};
 use super::serve::Peer;
 use super::{Site, request_id, token};
@@ -40,44 +41,54 @@ async fn answer(
 ) -> Response {
     let id = request_id::of(&headers, site.clock.as_ref(), site.random.as_ref());
     let path = path.as_str();
-    let response = if site.documents.is_token_endpoint(path) {
-        if method == Method::POST {
-            let remote = peer
-                .and_then(|peer| peer.0)
-                .map(|address| address.to_string());
-            token::handle(&site, &headers, body, remote, &id).await
-        } else {
-            reply::method_not_allowed("POST", &id)
+    let response = match site.issuers.find(&headers, path) {
+        Ok(Some(Found::Token(issuer))) if method == Method::POST => {
+            let call = token::Call {
+                issuer: &issuer,
+                headers: &headers,
+                remote: peer.and_then(|peer| peer.0),
+                request_id: &id,
+            };
+            token::handle(&site, &call, body).await
         }
-    } else {
-        read_only(&site, &method, path, &headers, &id)
+        Ok(Some(Found::Token(_))) => reply::method_not_allowed("POST", &id),
+        Ok(Some(Found::Document(document))) => {
+            read_only(&method, &id, || reply::document(&document, tags(&headers)))
+        }
+        Ok(None) => health(&site, path).map_or_else(
+            || {
+                let refusal = Refusal::new(Reason::NotFound, "there is nothing at this path");
+                reply::refusal(&refusal, Dialect::OAuth, &id)
+            },
+            |(status, word)| read_only(&method, &id, || reply::health(status, word)),
+        ),
+        Err(refusal) => reply::refusal(&refusal, Dialect::OAuth, &id),
     };
     reply::with_request_id(response, &id)
 }
 
-/// Everything that is fetched: documents and health.
-fn read_only(site: &Site, method: &Method, path: &str, headers: &HeaderMap, id: &str) -> Response {
-    let document = site.documents.find(path);
-    let health = matches!(path, "/healthz" | "/healthz/ready" | "/healthz/live");
-    if document.is_none() && !health {
-        let refusal = Refusal::new(Reason::NotFound, "there is nothing at this path");
-        return reply::refusal(&refusal, Dialect::OAuth, id);
+/// What is only fetched takes GET and HEAD.
+fn read_only(method: &Method, id: &str, reply: impl FnOnce() -> Response) -> Response {
+    if method == Method::GET || method == Method::HEAD {
+        reply()
+    } else {
+        reply::method_not_allowed("GET, HEAD", id)
     }
-    if method != Method::GET && method != Method::HEAD {
-        return reply::method_not_allowed("GET, HEAD", id);
-    }
-    match document {
-        Some(document) => {
-            let tags = headers
-                .get(IF_NONE_MATCH)
-                .and_then(|tags| tags.to_str().ok());
-            reply::document(document, tags)
+}
+
+fn tags(headers: &HeaderMap) -> Option<&str> {
+    headers.get(IF_NONE_MATCH)?.to_str().ok()
+}
+
+/// What a health path says; these stand at the root, whatever the issuer's path is.
+fn health(site: &Site, path: &str) -> Option<(StatusCode, &'static str)> {
+    match path {
+        "/healthz/live" => Some((StatusCode::OK, "ok")),
+        "/healthz" | "/healthz/ready" if site.health.is_draining() => {
+            Some((StatusCode::SERVICE_UNAVAILABLE, "draining"))
         }
-        None if path == "/healthz/live" => reply::health(StatusCode::OK, "ok"),
-        None if site.health.is_draining() => {
-            reply::health(StatusCode::SERVICE_UNAVAILABLE, "draining")
-        }
-        None if site.health.is_whole() => reply::health(StatusCode::OK, "ok"),
-        None => reply::health(StatusCode::OK, "degraded"),
+        "/healthz" | "/healthz/ready" if site.health.is_whole() => Some((StatusCode::OK, "ok")),
+        "/healthz" | "/healthz/ready" => Some((StatusCode::OK, "degraded")),
+        _ => None,
     }
 }

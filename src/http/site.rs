@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Documents;
+use super::Issuers;
 use super::sampled::Sampled;
 use crate::clock::Clock;
 use crate::grant::{Exchange, Grants};
@@ -15,8 +15,8 @@ pub struct Site {
     pub grants: Grants,
     /// The exchange behind the simple form.
     pub exchange: Arc<Exchange>,
-    /// The metadata and the public keys, ready to send.
-    pub documents: Documents,
+    /// The issuers that are answered for, and what stands under each.
+    pub issuers: Issuers,
     /// Whether everything works.
     pub health: Arc<dyn Health>,
     /// Where the time comes from.

@@ -1,5 +1,6 @@
 //! `POST /token`: read, hand to the grants, write one audit event, reply.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -13,14 +14,26 @@ use super::{Site, accept, body};
 use crate::grant::{Event, Redeemed, RequestFacts, Simple, authenticate};
 use crate::oauth::{Form, Reason, Refusal, TokenType, cut};
 
+/// What is known of a token request before its body is read.
+#[derive(Debug)]
+pub(super) struct Call<'a> {
+    /// In whose name the new token is issued.
+    pub(super) issuer: &'a str,
+    /// The head of the request.
+    pub(super) headers: &'a HeaderMap,
+    /// Where it comes from, where the transport has addresses.
+    pub(super) remote: Option<SocketAddr>,
+    /// Its id, as it stands in the reply.
+    pub(super) request_id: &'a str,
+}
+
 /// Answers a token request.
 pub(super) async fn handle(
     site: &Site,
-    headers: &HeaderMap,
+    call: &Call<'_>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
-    remote: Option<String>,
-    request_id: &str,
 ) -> Response {
+    let (headers, request_id) = (call.headers, call.request_id);
     let started = site.clock.monotonic();
     let read = match content_type(headers) {
         Ok(dialect) => body::read(headers, body).await.map(|body| (dialect, body)),
@@ -36,11 +49,11 @@ pub(super) async fn handle(
     };
     let mut event = Event::default();
     let result = match dialect {
-        Dialect::OAuth => redeem_form(site, headers, &body, &mut event).await,
-        Dialect::Simple => redeem_simple(site, headers, &body, &mut event).await,
+        Dialect::OAuth => redeem_form(site, call, &body, &mut event).await,
+        Dialect::Simple => redeem_simple(site, call, &body, &mut event).await,
     };
     let facts = RequestFacts {
-        remote,
+        remote: call.remote.map(|address| address.to_string()),
         request_id,
         duration_us: micros(site.clock.monotonic().saturating_sub(started)),
     };
@@ -59,26 +72,31 @@ pub(super) async fn handle(
 
 async fn redeem_form(
     site: &Site,
-    headers: &HeaderMap,
+    call: &Call<'_>,
     body: &Bytes,
     event: &mut Event,
 ) -> Result<Redeemed, Refusal> {
     let form = Form::parse(body)?;
     site.grants
-        .redeem(&form, headers.contains_key(AUTHORIZATION), event)
+        .redeem(
+            &form,
+            call.issuer,
+            call.headers.contains_key(AUTHORIZATION),
+            event,
+        )
         .await
 }
 
 async fn redeem_simple(
     site: &Site,
-    headers: &HeaderMap,
+    call: &Call<'_>,
     body: &Bytes,
     event: &mut Event,
 ) -> Result<Redeemed, Refusal> {
     event.grant = Simple::NAME;
     let request = Simple::parse(body)?;
-    authenticate(headers.contains_key(AUTHORIZATION))?;
-    let issued = request.redeem(&site.exchange, event).await?;
+    authenticate(call.headers.contains_key(AUTHORIZATION))?;
+    let issued = request.redeem(&site.exchange, call.issuer, event).await?;
     Ok(Redeemed {
         issued,
         kind: TokenType::AccessToken,

@@ -3,18 +3,18 @@
 use serde::Serialize;
 
 /// What Remint says of itself; relying parties configure themselves from it.
-#[derive(Debug, Serialize)]
-pub struct Metadata<'a> {
-    /// The configured issuer, byte for byte.
-    pub issuer: &'a str,
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Metadata {
+    /// The issuer, byte for byte as in its tokens.
+    pub issuer: String,
     /// Where tokens are exchanged.
     pub token_endpoint: String,
     /// Where the public keys are.
     pub jwks_uri: String,
-    /// Always `id_token`: relying parties insist on the member though there is no authorization endpoint.
-    pub response_types_supported: &'static [&'static str],
-    /// Always `public`.
-    pub subject_types_supported: &'static [&'static str],
+    /// `id_token`: relying parties insist on the member though there is no authorization endpoint.
+    pub response_types_supported: Vec<&'static str>,
+    /// `public`: a subject is the same for every audience.
+    pub subject_types_supported: Vec<&'static str>,
     /// Every algorithm that signs.
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
     /// The claims that new tokens can carry.
@@ -25,6 +25,19 @@ pub struct Metadata<'a> {
     pub token_endpoint_auth_methods_supported: Vec<&'static str>,
     /// The scopes that may be asked for.
     pub scopes_supported: Vec<String>,
+}
+
+impl Metadata {
+    /// The same for `issuer`: only what carries its URL differs.
+    #[must_use]
+    pub fn for_issuer(&self, issuer: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            token_endpoint: endpoint(issuer, "/token"),
+            jwks_uri: endpoint(issuer, "/.well-known/jwks.json"),
+            ..self.clone()
+        }
+    }
 }
 
 /// `path` under `issuer`, which may end in a slash that does not count twice.

@@ -84,6 +84,10 @@ reasons! {
     ContentTypeUnsupported = "content_type_unsupported",
     /// The `grant_type` is not enabled.
     GrantUnsupported = "grant_unsupported",
+    /// The head of the request is not HTTP.
+    HeadMalformed = "head_malformed",
+    /// The head of the request was not complete in time.
+    HeadTimeout = "head_timeout",
     /// The head of the request is too large.
     HeadTooLarge = "head_too_large",
     /// A defect in Remint.
@@ -134,7 +138,7 @@ impl Reason {
     /// Status and `error` in replies to OAuth forms and on every path but the simple exchange.
     pub fn oauth(self) -> (u16, ErrorCode) {
         match self {
-            Self::BodyTimeout => (408, ErrorCode::InvalidRequest),
+            Self::BodyTimeout | Self::HeadTimeout => (408, ErrorCode::InvalidRequest),
             Self::BodyTooLarge => (413, ErrorCode::InvalidRequest),
             Self::ClientInvalid => (401, ErrorCode::InvalidClient),
             Self::ContentTypeUnsupported => (415, ErrorCode::InvalidRequest),

@@ -178,7 +178,7 @@ fn check_has_subject(connector: &Connector, problems: &mut Problems) {
 }
 
 fn check_own_tokens(connector: &Connector, settings: &Settings, problems: &mut Problems) {
-    if connector.issuer.is_empty() || connector.issuer != settings.issuer {
+    if connector.issuer.is_empty() || !settings.issuer.listed().contains(&connector.issuer) {
         return;
     }
     if !connector.allow_self {

@@ -2,6 +2,7 @@
 
 mod connector;
 mod names;
+mod own_issuer;
 mod together;
 mod url;
 
@@ -14,7 +15,7 @@ use super::settings::{Keys, Settings, Tokens};
 
 /// Records everything that is wrong, doubtful or worth knowing about values that have the right type.
 pub(super) fn check(settings: &Settings, problems: &mut Problems) {
-    url::check_own_issuer(&settings.issuer, problems);
+    own_issuer::check(&settings.issuer, problems);
     check_listen(&settings.server.listen, problems);
     check_keys(&settings.keys, problems);
     check_tokens(&settings.tokens, problems);

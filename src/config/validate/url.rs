@@ -9,43 +9,6 @@ use crate::config::value::shorten;
 const WHY_NOT_HTTP: &str = "whoever sits on the path could hand over keys of their own and mint tokens; \
      write https://, or set insecure_http = true on this connector to accept that";
 
-/// Checks Remint's own issuer: an address that verifiers can build `/.well-known/...` from.
-pub(super) fn check_own_issuer(issuer: &str, problems: &mut Problems) {
-    if issuer.is_empty() {
-        return;
-    }
-    let url = match parse_issuer(issuer) {
-        Ok(url) => url,
-        Err(what) => {
-            problems.error(
-                "issuer",
-                format!("found {}, which {what}; expected the public URL of this service, such as \"https://sts.example.com\"", shown(issuer)),
-            );
-            return;
-        }
-    };
-    if url.scheme() == "http" && !is_loopback(&url) {
-        problems.warning(
-            "issuer",
-            "an http:// issuer works only with verifiers of your own: AWS, GCP and Azure refuse it; use https://",
-        );
-    }
-    let written = issuer.trim_end_matches('/');
-    let normal = url.as_str().trim_end_matches('/');
-    if written != normal {
-        problems.warning(
-            "issuer",
-            format!("is put into tokens byte for byte, but a verifier may read it as {normal:?}; write it so"),
-        );
-    }
-    if issuer.ends_with('/') {
-        problems.note(
-            "issuer",
-            "the `/` at its end is kept: tokens and metadata carry it byte for byte, and verifiers must be given it too",
-        );
-    }
-}
-
 /// Checks where the tokens of a connector come from, and how its keys are reached.
 pub(super) fn check_upstream(connector: &Connector, problems: &mut Problems) {
     check_upstream_issuer(connector, problems);
@@ -114,7 +77,7 @@ pub(super) fn fetches_over_plain_http(connector: &Connector) -> bool {
 }
 
 /// A value for a message; what names a user may hold a password too, and is not shown.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     if text.contains('@') {
         return "an address".to_owned();
     }
@@ -122,7 +85,7 @@ fn shown(text: &str) -> String {
 }
 
 /// As [`parse_web`], and without a query (RFC 8414 §2).
-fn parse_issuer(text: &str) -> Result<Url, &'static str> {
+pub(super) fn parse_issuer(text: &str) -> Result<Url, &'static str> {
     let url = parse_web(text)?;
     match url.query() {
         Some(_) => Err("has a query (`?`)"),
@@ -158,7 +121,7 @@ fn parse_web(text: &str) -> Result<Url, &'static str> {
     Url::parse(text).map_err(|_| "is not a URL")
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => address.is_loopback(),

@@ -17,7 +17,8 @@ use super::Limits;
 enum Stage {
     /// Accepted, and no byte has come.
     Fresh,
-    /// Every reply is out, and no byte of a next request has come.
+    /// Every reply is out, and no byte of a next request has come (or a part of it came along with
+    /// the last one: hyper holds it, and the idle timeout bounds that, too).
     Idle,
     /// A part of a head is here.
     Head,

@@ -143,7 +143,8 @@ async fn close(
         End::Overdue(Overdue::Head) => Some(Refusal::Late),
         End::Http(Err(error)) => {
             tracing::debug!(%error, "connection failed");
-            refused.then(|| Refusal::of(&error))
+            // To HTTP/2 hyper says nothing at all.
+            (refused || error.is_parse_version_h2()).then(|| Refusal::of(&error))
         }
         End::Http(Ok(())) | End::Overdue(_) | End::Stopped => None,
     };

@@ -31,6 +31,9 @@ use room::Room;
 /// Any error, as hyper takes it from services and bodies.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// How many idle connections close when the process has run out of descriptors.
+const DESCRIPTORS_TO_FREE: usize = 16;
+
 /// hyper panics below this buffer size.
 const SMALLEST_BUFFER: usize = 8192;
 
@@ -106,8 +109,8 @@ where
             accepted = acceptor.accept() => accepted,
         };
         let Ok((stream, peer)) = accepted else {
-            // Without descriptors the process can only serve a new client by letting an idle one go.
-            room.stop_longest_idle();
+            // A new client can only be served, and upstream keys fetched, if idle ones let go of theirs.
+            (0..DESCRIPTORS_TO_FREE).for_each(|_| room.stop_longest_idle());
             continue;
         };
         // One connection waits here; behind it the kernel's queue is the bound.

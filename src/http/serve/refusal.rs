@@ -1,6 +1,9 @@
 //! Replies to a request whose head never reached the routes.
 
+use std::time::Duration;
+
 use crate::clock::{Clock, SystemClock};
+use crate::oauth::Reason;
 use crate::random::{SystemRandom, uuid_v7};
 
 /// A reply to a head that cannot be read; the connection closes behind it.
@@ -27,8 +30,9 @@ impl Refusal {
     /// The whole reply, head and body, with a new request id.
     pub(super) fn reply(self) -> String {
         let (status, reason, description) = self.words();
-        let unix = SystemClock::new().unix().as_millis();
-        let id = uuid_v7(&SystemRandom, u64::try_from(unix).unwrap_or_default()).to_string();
+        let now = SystemClock::new().unix();
+        let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+        let id = uuid_v7(&SystemRandom, millis).to_string();
         let body = serde_json::json!({
             "error": "invalid_request",
             "error_description": description,
@@ -42,9 +46,11 @@ impl Refusal {
              content-length: {}\r\n\
              cache-control: no-store\r\n\
              connection: close\r\n\
+             date: {}\r\n\
              x-request-id: {id}\r\n\r\n\
              {body}",
-            body.len()
+            body.len(),
+            http_date(now)
         )
     }
 
@@ -53,19 +59,39 @@ impl Refusal {
         match self {
             Self::Malformed => (
                 "400 Bad Request",
-                "head_malformed",
-                "the request head is not well-formed HTTP/1.1",
+                Reason::HeadMalformed.code(),
+                "the request head is not HTTP/1.1; send plain HTTP/1.1 here, neither TLS nor HTTP/2",
             ),
             Self::Late => (
                 "408 Request Timeout",
-                "head_timeout",
+                Reason::HeadTimeout.code(),
                 "the request head was not complete in time; send it at once",
             ),
             Self::TooLarge => (
                 "431 Request Header Fields Too Large",
-                "head_too_large",
+                Reason::HeadTooLarge.code(),
                 "the request head is too large or has over 100 lines; send tokens in the body",
             ),
         }
+    }
+}
+
+/// `unix` as the `date` field wants it (RFC 9110 §5.6.7).
+fn http_date(unix: Duration) -> String {
+    let seconds = i64::try_from(unix.as_secs()).unwrap_or_default();
+    let printer = jiff::fmt::rfc2822::DateTimePrinter::new();
+    jiff::Timestamp::from_second(seconds)
+        .and_then(|time| printer.timestamp_to_rfc9110_string(&time))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_have_the_form_of_rfc_9110() {
+        let date = http_date(Duration::from_secs(784_111_777));
+        assert_eq!(date, "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 }

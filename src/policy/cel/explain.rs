@@ -2,39 +2,39 @@
 
 use std::fmt::Write as _;
 
-use cel::common::ast::{EntryExpr, Expr as Node, operators};
-use cel::common::types::{CelMap, CelMapKey};
-use cel::common::value::Val;
+use cel::common::ast::operators;
 use cel::context::Context;
 use cel::{ExecutionError, IdedExpr};
 
-use super::compile::string_literal;
-use super::context::{as_bool, evaluate, is_true};
-use super::{names, operands, value};
+use super::path::{Found, paths};
+use super::scope::evaluate;
+use super::{operands, value};
 
 /// How many values one reason shows.
 const MOST_SHOWN: usize = 3;
 
 /// Why `tree`, which did not come out true, failed: it speaks of the first `&&` operand that is not true.
 pub(super) fn condition(tree: &IdedExpr, context: &Context<'_, '_>) -> String {
-    let failing = operands::conjuncts(tree)
-        .into_iter()
-        .find(|operand| !is_true(&evaluate(operand, context)))
-        .unwrap_or(tree);
-    match evaluate(failing, context) {
-        Err(e) => error(&e, failing, context),
-        Ok(result) => match as_bool(result.as_ref()) {
-            Some(_) => seen(failing, context).unwrap_or_else(|| "it is false".to_owned()),
-            None => with_seen(
+    for operand in operands::conjuncts(tree) {
+        return match evaluate(operand, context) {
+            Ok(cel::Value::Bool(true)) => continue,
+            Ok(cel::Value::Bool(false)) => seen(operand, context).unwrap_or_else(falsity),
+            Ok(other) => with_seen(
                 format!(
-                    "it gives a {}, not true or false",
-                    value::type_name(result.as_ref())
+                    "it gives a value of type {}, not true or false",
+                    other.type_of()
                 ),
-                failing,
+                operand,
                 context,
             ),
-        },
+            Err(e) => error(&e, operand, context),
+        };
     }
+    falsity()
+}
+
+fn falsity() -> String {
+    "it is false".to_owned()
 }
 
 /// Why evaluating `tree` gave `error`.
@@ -77,23 +77,9 @@ pub(super) fn error(error: &ExecutionError, tree: &IdedExpr, context: &Context<'
     with_seen(what, tree, context)
 }
 
-/// A field that the source names in full: `claims.a.b`, `claims['a']`, `client.id`.
-#[derive(Debug, PartialEq)]
-struct Path<'e> {
-    root: &'e str,
-    fields: Vec<&'e str>,
-}
-
-/// What stands at a path, with how much of the path it took to see it.
-enum Found<'v> {
-    Value(&'v dyn Val),
-    Absent(usize),
-    NoMap(usize, &'v dyn Val),
-}
-
 fn absent(key: &str, tree: &IdedExpr, context: &Context<'_, '_>) -> String {
     let at = paths(tree).into_iter().find_map(|path| {
-        with_found(&path, context, |found| match found {
+        path.find(context, |found| match found {
             Found::Absent(n) if path.fields.get(n - 1) == Some(&key) => Some(path.describe(n)),
             _ => None,
         })
@@ -104,18 +90,14 @@ fn absent(key: &str, tree: &IdedExpr, context: &Context<'_, '_>) -> String {
 
 fn not_a_map(tree: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
     paths(tree).into_iter().find_map(|path| {
-        with_found(&path, context, |found| match found {
-            Found::NoMap(n, value) => Some(format!(
-                "{} is {} {}, so it has no `{}`",
-                path.describe(n),
-                if value::type_name(value) == "null" {
-                    "just"
-                } else {
-                    "a"
-                },
-                value::type_name(value),
-                path.fields.get(n).unwrap_or(&"")
-            )),
+        path.find(context, |found| match found {
+            Found::NoMap(n, value) => {
+                let field = path.fields.get(n).unwrap_or(&"");
+                Some(format!(
+                    "{}, so it has no `{field}`",
+                    path.of_type(n, value)
+                ))
+            }
             _ => None,
         })
     })
@@ -132,7 +114,7 @@ fn with_seen(what: String, tree: &IdedExpr, context: &Context<'_, '_>) -> String
 fn seen(tree: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
     let mut text = String::new();
     for path in paths(tree).into_iter().take(MOST_SHOWN) {
-        let one = with_found(&path, context, |found| match found {
+        let one = path.find(context, |found| match found {
             Found::Value(value) => Some(match value::to_json(value) {
                 Ok(json) => {
                     format!(
@@ -141,18 +123,10 @@ fn seen(tree: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
                         crate::oauth::cut(&json.to_string())
                     )
                 }
-                Err(_) => format!(
-                    "{} is a {}",
-                    path.describe(path.fields.len()),
-                    value::type_name(value)
-                ),
+                Err(_) => path.of_type(path.fields.len(), value),
             }),
             Found::Absent(n) => Some(format!("{} is absent", path.describe(n))),
-            Found::NoMap(n, value) => Some(format!(
-                "{} is a {}",
-                path.describe(n),
-                value::type_name(value)
-            )),
+            Found::NoMap(n, value) => Some(path.of_type(n, value)),
         });
         if let Some(one) = one {
             let separator = if text.is_empty() { "" } else { ", " };
@@ -162,113 +136,160 @@ fn seen(tree: &IdedExpr, context: &Context<'_, '_>) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-impl Path<'_> {
-    /// The first `n` fields, as the reader of a token calls them.
-    fn describe(&self, n: usize) -> String {
-        let fields = crate::oauth::cut(&self.fields.get(..n).unwrap_or_default().join("."));
-        match (self.root, n) {
-            (names::CLAIMS, 1..) => format!("the claim `{fields}`"),
-            (names::ACTOR, 1..) => format!("the actor's claim `{fields}`"),
-            (root, 0) => format!("`{root}`"),
-            (root, _) => format!("`{root}.{fields}`"),
-        }
-    }
-}
-
-fn with_found<R>(
-    path: &Path<'_>,
-    context: &Context<'_, '_>,
-    look: impl FnOnce(Found<'_>) -> Option<R>,
-) -> Option<R> {
-    let root = context.get_variable(path.root)?;
-    let mut value: &dyn Val = root.as_ref();
-    for (n, field) in path.fields.iter().enumerate() {
-        let Some(map) = value.downcast_ref::<CelMap<'_>>() else {
-            return look(Found::NoMap(n, value));
-        };
-        match map.inner().get(&CelMapKey::from(*field)) {
-            Some(next) => value = next.as_ref(),
-            None => return look(Found::Absent(n + 1)),
-        }
-    }
-    look(Found::Value(value))
-}
-
-/// The paths that `tree` names, in the order of the source, each once.
-fn paths(tree: &IdedExpr) -> Vec<Path<'_>> {
-    let mut found = Vec::new();
-    collect(tree, &mut found);
-    found
-}
-
-fn collect<'e>(expr: &'e IdedExpr, found: &mut Vec<Path<'e>>) {
-    if let Some(path) = path(expr) {
-        let known = [names::CLAIMS, names::ACTOR, names::CLIENT, names::REQUEST]
-            .contains(&path.root)
-            && !path.fields.is_empty();
-        if (known || path.root == names::CONNECTOR) && !found.contains(&path) {
-            found.push(path);
-        }
-        return;
-    }
-    match &expr.expr {
-        Node::Call(call) => {
-            call.target.iter().for_each(|target| collect(target, found));
-            call.args.iter().for_each(|arg| collect(arg, found));
-        }
-        Node::Select(select) => collect(&select.operand, found),
-        Node::List(list) => list.elements.iter().for_each(|e| collect(e, found)),
-        Node::Map(map) => {
-            for entry in &map.entries {
-                if let EntryExpr::MapEntry(entry) = &entry.expr {
-                    collect(&entry.key, found);
-                    collect(&entry.value, found);
-                }
-            }
-        }
-        Node::Comprehension(comprehension) => {
-            collect(&comprehension.iter_range, found);
-            collect(&comprehension.accu_init, found);
-            collect(&comprehension.loop_step, found);
-            collect(&comprehension.result, found);
-        }
-        Node::Ident(_) | Node::Literal(_) | Node::Struct(_) | Node::Unspecified => {}
-    }
-}
-
-/// The path that `expr` spells, if it is nothing but one.
-fn path(expr: &IdedExpr) -> Option<Path<'_>> {
-    let mut fields = Vec::new();
-    let mut expr = expr;
-    let root = loop {
-        match &expr.expr {
-            Node::Ident(name) => break name,
-            Node::Select(select) => {
-                fields.push(select.field.as_str());
-                expr = &select.operand;
-            }
-            Node::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
-                (
-                    operators::INDEX | operators::OPT_INDEX | operators::OPT_SELECT,
-                    [operand, key],
-                ) => {
-                    fields.push(string_literal(key)?);
-                    expr = operand;
-                }
-                _ => return None,
-            },
-            _ => return None,
-        }
-    };
-    fields.reverse();
-    Some(Path { root, fields })
-}
-
 /// How the source spells the operator that the evaluator calls `name`.
 fn operator(name: &str) -> &str {
     match name {
         operators::INDEX => "[]",
         operators::IN => "in",
         name => name.trim_matches('_'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::{ClientView, Expr, Kind, RequestView, Root, Scope, Verdict};
+
+    fn why(claims: &Value, source: &str) -> String {
+        let root = Root::new();
+        let expr = Expr::compile(&root, source, Kind::Condition).unwrap();
+        let client = ClientView {
+            id: "app",
+            name: "App",
+            authenticated: true,
+        };
+        let request = RequestView::default();
+        let scope = Scope::new(
+            &root,
+            claims.as_object().unwrap(),
+            "ci",
+            Some(client),
+            &request,
+        );
+        match scope.holds(&expr) {
+            Verdict::Holds => panic!("{source} holds"),
+            Verdict::Fails(why) => why,
+        }
+    }
+
+    #[test]
+    fn names_the_absent_claim() {
+        let claims = json!({"a": {"b": {}}, "k": "z", "n": 5, "nil": null});
+        for (source, text) in [
+            (
+                "claims.environment == 'x'",
+                "the claim `environment` is absent",
+            ),
+            ("claims.x.y.z == 'x'", "the claim `x` is absent"),
+            ("claims.a.b.c == 'x'", "the claim `a.b.c` is absent"),
+            (
+                "claims['oidc.circleci.com/org-id'] == 'x'",
+                "the claim `oidc.circleci.com/org-id` is absent",
+            ),
+            ("assertion.ref.startsWith('x')", "the claim `ref` is absent"),
+            (
+                "claims.k == 'z' && claims.ref.matches('x')",
+                "the claim `ref` is absent",
+            ),
+            ("has(claims.ref)", "the claim `ref` is absent"),
+            ("has(claims.x.y)", "the claim `x` is absent"),
+            ("claims[claims.k] == 'x'", "`z` is absent"),
+            ("['q'].exists(x, claims.a[x] == 1)", "`q` is absent"),
+            (
+                "claims.n.b == 1",
+                "the claim `n` is of type int, so it has no `b`",
+            ),
+            (
+                "claims.nil.b == 1",
+                "the claim `nil` is null, so it has no `b`",
+            ),
+        ] {
+            assert_eq!(why(&claims, source), text, "{source}");
+        }
+    }
+
+    #[test]
+    fn shows_what_was_seen_but_not_what_was_expected() {
+        let claims = json!({"ref": "refs/heads/dev", "n": 5, "t": "true", "long": "é".repeat(300), "l": [1]});
+        for (source, text) in [
+            (
+                "claims.ref == 'secret'",
+                "the claim `ref` is \"refs/heads/dev\"",
+            ),
+            (
+                "true && claims.n > 7 && claims.ref == 'x'",
+                "the claim `n` is 5",
+            ),
+            ("!(claims.n in [5])", "the claim `n` is 5"),
+            ("connector == 'x'", "`connector` is \"ci\""),
+            (
+                "client.name == 'x' || claims.n == 1",
+                "`client.name` is \"App\", the claim `n` is 5",
+            ),
+            ("'a' in request.audience", "`request.audience` is []"),
+            ("false", "it is false"),
+            ("'x' in claims", "it is false"),
+            (
+                "claims.t",
+                "it gives a value of type string, not true or false: the claim `t` is \"true\"",
+            ),
+            (
+                "claims.l",
+                "it gives a value of type list, not true or false: the claim `l` is [1]",
+            ),
+            ("null", "it gives a value of type null, not true or false"),
+            (
+                "string",
+                "it gives a value of type string, not true or false",
+            ),
+            (
+                "claims.n.startsWith('x')",
+                "`startsWith` cannot take (int, string): the claim `n` is 5",
+            ),
+            (
+                "claims.n.matches('x')",
+                "`matches` cannot take (int, string): the claim `n` is 5",
+            ),
+            (
+                "claims.ref || false",
+                "`||` cannot take (string, bool): the claim `ref` is \"refs/heads/dev\"",
+            ),
+            (
+                "claims.ref + 1 == 'x'",
+                "`+` cannot take (string, int): the claim `ref` is \"refs/heads/dev\"",
+            ),
+            (
+                "claims.ref < 1",
+                "`<` cannot take (string, int): the claim `ref` is \"refs/heads/dev\"",
+            ),
+            (
+                "claims.n / 0 == 1",
+                "a number is divided by zero: the claim `n` is 5",
+            ),
+            (
+                "claims.n * 9223372036854775807 == 1",
+                "a number is out of range: the claim `n` is 5",
+            ),
+            (
+                "claims.l[7] == 1",
+                "an index is beyond the end of a list: the claim `l` is [1]",
+            ),
+        ] {
+            assert_eq!(why(&claims, source), text, "{source}");
+        }
+        let long = why(&claims, "claims.long == 'x'");
+        assert!(long.chars().count() < 150, "{long}");
+    }
+
+    #[test]
+    fn a_request_without_client_is_explained() {
+        let root = Root::new();
+        let claims = serde_json::Map::new();
+        let scope = Scope::new(&root, &claims, "ci", None, &RequestView::default());
+        let holds = |source| scope.holds(&Expr::compile(&root, source, Kind::Condition).unwrap());
+        assert_eq!(holds("client == null"), Verdict::Holds);
+        let why = "`client` is null, so it has no `id`".to_owned();
+        assert_eq!(holds("client.id == 'x'"), Verdict::Fails(why));
     }
 }

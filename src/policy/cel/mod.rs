@@ -1,5 +1,6 @@
 //! Conditions and computed claims in CEL: compiled and checked once, evaluated within bounds on each request.
 
+mod check;
 mod compile;
 mod context;
 mod explain;
@@ -7,10 +8,13 @@ mod glob;
 mod guard;
 mod names;
 mod operands;
+mod path;
 mod pattern;
+mod scope;
 mod source;
 mod value;
 
 pub use compile::{CompileError, Expr, Kind};
-pub use context::{ClientView, RequestView, Root, Scope, Verdict};
+pub use context::Root;
 pub(crate) use operands::{Literal, Operand, Test};
+pub use scope::{ClientView, RequestView, Scope, Verdict};

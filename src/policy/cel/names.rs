@@ -103,6 +103,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 
 /// Checks `root.field` where the fields of `root` are known beforehand.
 pub(super) fn check_field(root: &str, field: &str) -> Result<(), CompileError> {
+    let field = &crate::oauth::cut(field);
     let fields = match root {
         CLIENT => CLIENT_FIELDS,
         REQUEST => REQUEST_FIELDS,
@@ -113,7 +114,7 @@ pub(super) fn check_field(root: &str, field: &str) -> Result<(), CompileError> {
         }
         _ => return Ok(()),
     };
-    if fields.contains(&field) {
+    if fields.contains(&field.as_str()) {
         return Ok(());
     }
     let instead = closest(field, fields).map_or_else(
@@ -132,6 +133,7 @@ pub(super) fn unknown_name(name: &str, kind: Kind) -> CompileError {
             "`actor` is known only in the conditions under `actors`: write it there",
         );
     }
+    let name = &crate::oauth::cut(name);
     let bare = name.trim_start_matches('.');
     let visible = ROOTS.into_iter().filter(|root| is_root(root, kind));
     let instead = match closest(bare, visible) {
@@ -146,6 +148,7 @@ pub(super) fn check_optional(name: &str, count: usize) -> Result<(), CompileErro
     if OPTIONAL_FUNCTIONS.contains(&(name, count)) {
         return Ok(());
     }
+    let name = crate::oauth::cut(name);
     Err(CompileError::new(format!(
         "unknown function `optional.{name}`: write optional.of(x), optional.ofNonZeroValue(x) or optional.none()"
     )))
@@ -195,6 +198,7 @@ fn usage(counts: &[usize], before: &str, name: &str) -> String {
 }
 
 fn unknown_function(name: &str) -> CompileError {
+    let name = &crate::oauth::cut(name);
     let bare = name.trim_start_matches('.');
     let known = FUNCTIONS
         .iter()

@@ -3,7 +3,8 @@
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, Expr as Node, LiteralValue, operators};
 
-use super::compile::{Expr, string_literal};
+use super::check::string_literal;
+use super::compile::Expr;
 use super::guard;
 use super::names;
 use super::pattern::Pattern;

@@ -1,9 +1,5 @@
-//! The literal patterns of `matches` and `glob`, compiled once and handed to the evaluator as values.
+//! The literal patterns of `matches` and `glob`, compiled once.
 
-use std::any::Any;
-
-use cel::common::types::Type;
-use cel::common::value::{StaticVal, Val};
 use regex::{Regex, RegexBuilder};
 
 use super::compile::CompileError;
@@ -15,9 +11,7 @@ const REGEX_SIZE: usize = 1024 * 1024;
 /// Bytes of the longest value that is matched.
 const LONGEST_VALUE: usize = 64 * 1024;
 
-static TYPE: Type = Type::new_unspecified_type("pattern");
-
-/// A compiled pattern. It is a CEL value only so that a call can name it.
+/// A compiled pattern.
 #[derive(Debug)]
 pub(super) enum Pattern {
     /// Of `matches`: found anywhere in the value unless anchored.
@@ -59,30 +53,6 @@ impl Pattern {
         })
     }
 }
-
-impl Val for Pattern {
-    fn get_type(&self) -> &Type {
-        &TYPE
-    }
-
-    fn cel_type() -> &'static Type {
-        &TYPE
-    }
-
-    /// A pattern is only ever borrowed by a call; nothing can hold on to one.
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v>
-    where
-        Self: 'v,
-    {
-        Box::new(cel::common::types::CelNull)
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
-    }
-}
-
-impl StaticVal for Pattern {}
 
 fn regex_error(literal: &str, error: &regex::Error) -> String {
     let literal = crate::oauth::cut(literal);

@@ -10,29 +10,32 @@ const LONGEST: usize = 4096;
 /// How deep `(`, `[` and `{` may nest outside string literals.
 const DEEPEST: usize = 32;
 
-/// Stack of the parsing thread: the worst 4 KiB (2,000 chained operators) take 1 MiB of it.
+/// Stack of the compiling thread: the worst 4 KiB (2,000 chained operators) take some 1 MiB of it.
 const STACK: usize = 16 * 1024 * 1024;
+
+/// Runs `work`, which parses, on a thread with a stack that is large enough; a panic becomes an error.
+pub(super) fn on_large_stack<R: Send>(
+    work: impl FnOnce() -> Result<R, CompileError> + Send,
+) -> Result<R, CompileError> {
+    std::thread::scope(|threads| {
+        std::thread::Builder::new()
+            .name("cel-compiler".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(threads, work)
+            .map_err(|e| {
+                CompileError::new(format!(
+                    "no thread could be started to compile it ({e}): raise the limit of processes"
+                ))
+            })?
+            .join()
+            .unwrap_or_else(|_panic| Err(unreadable()))
+    })
+}
 
 /// The syntax tree of `source`, its macros expanded; an error if it is too long, too deep or no CEL.
 pub(super) fn parse(env: &Env, source: &str, kind: Kind) -> Result<IdedExpr, CompileError> {
     check_size(source, kind)?;
-    let parsed = std::thread::scope(|threads| {
-        std::thread::Builder::new()
-            .name("cel-parser".to_owned())
-            .stack_size(STACK)
-            .spawn_scoped(threads, || env.parser().parse(source))
-            .map(std::thread::ScopedJoinHandle::join)
-    });
-    match parsed {
-        Ok(Ok(Ok(tree))) => Ok(tree),
-        Ok(Ok(Err(errors))) => Err(syntax_error(&errors)),
-        Ok(Err(_panic)) => Err(CompileError::new(
-            "the parser cannot read it: write it in a simpler way",
-        )),
-        Err(e) => Err(CompileError::new(format!(
-            "no thread could be started to parse it ({e}): raise the limit of processes"
-        ))),
-    }
+    env.parser().parse(source).map_err(|e| syntax_error(&e))
 }
 
 fn check_size(source: &str, kind: Kind) -> Result<(), CompileError> {
@@ -107,9 +110,13 @@ fn after_string(rest: &str, quote: char, raw: bool) -> &str {
     body
 }
 
+fn unreadable() -> CompileError {
+    CompileError::new("the compiler cannot read it: write it in a simpler way")
+}
+
 fn syntax_error(errors: &ParseErrors) -> CompileError {
     let Some(first) = errors.errors.first() else {
-        return CompileError::new("the parser cannot read it: write it in a simpler way");
+        return unreadable();
     };
     let what = first.msg.trim_start_matches("Syntax error: ");
     if what.contains("Recursion limit") {
@@ -133,7 +140,7 @@ mod tests {
     use super::*;
 
     fn parse_text(source: &str) -> Result<IdedExpr, CompileError> {
-        parse(&Env::stdlib(), source, Kind::Condition)
+        on_large_stack(|| parse(&Env::stdlib(), source, Kind::Condition))
     }
 
     #[test]

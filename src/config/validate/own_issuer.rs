@@ -1,0 +1,72 @@
+//! Checks of Remint's own issuer.
+
+use super::url::{is_loopback, parse_issuer, shown};
+use crate::config::problems::Problems;
+use crate::config::settings::Issuer;
+
+/// Checks every issuer, and says what choosing among several means.
+pub(super) fn check(issuer: &Issuer, problems: &mut Problems) {
+    let issuers = match issuer {
+        Issuer::Listed(issuers) => issuers,
+        Issuer::FromRequest => {
+            problems.warning(
+                "issuer",
+                "\"from-request\" lets every caller choose the issuer of its token with the Host header, and AWS, GCP and Azure refuse its http:// form: write the public URL, unless a proxy in front fixes the host",
+            );
+            return;
+        }
+    };
+    if let [one] = issuers.as_slice() {
+        check_one(one, "issuer", problems);
+        return;
+    }
+    for (index, one) in issuers.iter().enumerate() {
+        let path = format!("issuer[{index}]");
+        check_one(one, &path, problems);
+        let same = |other: &String| other.trim_end_matches('/') == one.trim_end_matches('/');
+        if !one.is_empty() && issuers.iter().take(index).any(same) {
+            problems.error(path, format!("{one:?} stands there already: remove one"));
+        }
+    }
+    problems.note(
+        "issuer",
+        "several issuers are one trust domain: the caller chooses among them with the host and path that it sends, so every verifier of one should be fit to meet tokens meant for another",
+    );
+}
+
+/// Checks one issuer: an address that verifiers can build `/.well-known/...` from.
+fn check_one(issuer: &str, path: &str, problems: &mut Problems) {
+    if issuer.is_empty() {
+        return;
+    }
+    let url = match parse_issuer(issuer) {
+        Ok(url) => url,
+        Err(what) => {
+            problems.error(
+                path,
+                format!("found {}, which {what}; expected the public URL of this service, such as \"https://sts.example.com\"", shown(issuer)),
+            );
+            return;
+        }
+    };
+    if url.scheme() == "http" && !is_loopback(&url) {
+        problems.warning(
+            path,
+            "an http:// issuer works only with verifiers of your own: AWS, GCP and Azure refuse it; use https://",
+        );
+    }
+    let written = issuer.trim_end_matches('/');
+    let normal = url.as_str().trim_end_matches('/');
+    if written != normal {
+        problems.warning(
+            path,
+            format!("is put into tokens byte for byte, but a verifier may read it as {normal:?}; write it so"),
+        );
+    }
+    if issuer.ends_with('/') {
+        problems.note(
+            path,
+            "the `/` at its end is kept: tokens and metadata carry it byte for byte, and verifiers must be given it too",
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! Which issuer a request is for, and what stands under its URL.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use warp::http::HeaderMap;
+use warp::http::header::HOST;
+use warp::http::uri::Authority;
+
+use super::documents::{Document, Documents};
+use crate::oauth::metadata::Metadata;
+use crate::oauth::{Reason, Refusal};
+
+/// The issuers that one instance answers for.
+#[derive(Debug)]
+pub enum Issuers {
+    /// Configured ones, with everything under them rendered at start.
+    Listed(Vec<Listed>),
+    /// The scheme and host of each request.
+    FromRequest {
+        /// The metadata, but for what the request decides.
+        template: Box<Metadata>,
+        /// The public JWKS.
+        jwks: Value,
+    },
+}
+
+/// One configured issuer.
+#[derive(Debug)]
+pub struct Listed {
+    issuer: String,
+    /// `host[:port]` in lower case, without the port that the scheme implies.
+    host: String,
+    documents: Documents,
+}
+
+/// What a path is, under the issuer that serves it.
+#[derive(Debug)]
+pub(super) enum Found<'a> {
+    /// The token endpoint of this issuer.
+    Token(Cow<'a, str>),
+    /// A public document.
+    Document(Cow<'a, Document>),
+}
+
+impl Issuers {
+    /// Renders the documents of each issuer.
+    pub fn listed(
+        issuers: &[String],
+        template: &Metadata,
+        jwks: &Value,
+    ) -> serde_json::Result<Self> {
+        let listed = issuers
+            .iter()
+            .map(|issuer| Listed::new(issuer, template, jwks));
+        listed.collect::<Result<_, _>>().map(Self::Listed)
+    }
+
+    /// What `path` is for a request with these headers; `None` where it is nothing.
+    ///
+    /// Only `from-request` refuses: a `Host` that is none cannot become an issuer.
+    pub(super) fn find(
+        &self,
+        headers: &HeaderMap,
+        path: &str,
+    ) -> Result<Option<Found<'_>>, Refusal> {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        match self {
+            Self::Listed(issuers) => Ok(find_listed(issuers, host, path)),
+            Self::FromRequest { template, jwks } => find_requested(template, jwks, host, path),
+        }
+    }
+}
+
+impl Listed {
+    fn new(issuer: &str, template: &Metadata, jwks: &Value) -> serde_json::Result<Self> {
+        let url = url::Url::parse(issuer).ok();
+        let host = url.as_ref().and_then(|url| {
+            let port = url
+                .port()
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            Some(format!("{}{port}", url.host_str()?))
+        });
+        let base = url.map(|url| url.path().trim_end_matches('/').to_owned());
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            host: host.unwrap_or_default(),
+            documents: Documents::new(
+                &base.unwrap_or_default(),
+                &template.for_issuer(issuer),
+                jwks,
+            )?,
+        })
+    }
+
+    fn find(&self, path: &str) -> Option<Found<'_>> {
+        if self.documents.is_token_endpoint(path) {
+            return Some(Found::Token(Cow::Borrowed(&self.issuer)));
+        }
+        let document = self.documents.find(path)?;
+        Some(Found::Document(Cow::Borrowed(document)))
+    }
+}
+
+/// The issuer of the request's host under which `path` is something, else the first issuer's.
+fn find_listed<'a>(issuers: &'a [Listed], host: Option<&str>, path: &str) -> Option<Found<'a>> {
+    // Paths are whole ones, so that at most one issuer of a host knows a path.
+    if let [_, _, ..] = issuers
+        && let Some(host) = host.map(plain_host)
+        && let Some(found) = issuers
+            .iter()
+            .filter(|issuer| issuer.host == host)
+            .find_map(|issuer| issuer.find(path))
+    {
+        return Some(found);
+    }
+    issuers.first()?.find(path)
+}
+
+/// A `Host` in lower case, without the ports that schemes imply.
+fn plain_host(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    let plain = host
+        .strip_suffix(":443")
+        .or_else(|| host.strip_suffix(":80"));
+    plain.unwrap_or(&host).to_owned()
+}
+
+fn find_requested<'a>(
+    template: &Metadata,
+    jwks: &Value,
+    host: Option<&str>,
+    path: &str,
+) -> Result<Option<Found<'a>>, Refusal> {
+    let host = host
+        .filter(|host| host.len() <= 255 && !host.contains('@'))
+        .and_then(|host| host.parse::<Authority>().ok())
+        .ok_or_else(|| {
+            Refusal::new(
+                Reason::ParameterMalformed,
+                "the request has no usable Host header, which becomes the issuer here",
+            )
+        })?;
+    let issuer = format!("http://{}", plain_host(host.as_str()));
+    if path == "/token" {
+        return Ok(Some(Found::Token(Cow::Owned(issuer))));
+    }
+    let defect = |_| Refusal::new(Reason::Internal, "the metadata cannot be rendered");
+    let documents = Documents::new("", &template.for_issuer(&issuer), jwks).map_err(defect)?;
+    let document = documents.find(path).cloned().map(|document| Document {
+        // Another Host would get another document, so nothing between may keep this one.
+        cacheable: document.is_jwks(),
+        ..document
+    });
+    Ok(document.map(|document| Found::Document(Cow::Owned(document))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_compare_without_case_and_implied_ports() {
+        assert_eq!(plain_host("STS.example.com:443"), "sts.example.com");
+        assert_eq!(plain_host("sts.example.com:8443"), "sts.example.com:8443");
+    }
+}
