@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Every check of Remint. It sets up what a fresh machine lacks, given a Rust toolchain.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Only what is missing is installed, and only where this user may.
+packages=()
+has cc || packages+=(gcc libc6-dev)
+has cmake || packages+=(cmake)
+has make || packages+=(make)
+has curl || packages+=(curl)
+has jq || packages+=(jq)
+if ((${#packages[@]})); then
+    if ((EUID == 0)) && has apt-get; then
+        say "installing ${packages[*]}"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+    else
+        echo "tests/run.sh: please install: ${packages[*]}" >&2
+        exit 1
+    fi
+fi
+
+components=()
+cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt)
+cargo clippy --version >/dev/null 2>&1 || components+=(clippy)
+if ((${#components[@]})); then
+    say "installing ${components[*]}"
+    rustup component add "${components[@]}"
+fi
+
+if [[ -f tests/interop/setup.sh ]]; then
+    say "setting up other languages"
+    bash tests/interop/setup.sh
+fi
+
+# One profile and one feature set throughout, so that dependencies are compiled once for the
+# checks and once for the tests.
+say "format"
+cargo fmt --check
+say "lints"
+cargo clippy --all-targets --locked -- -D warnings
+say "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+say "tests"
+cargo test --locked
+if has cargo-deny; then
+    say "licences, bans and sources"
+    cargo deny --locked check bans licenses sources
+fi
+say "everything passed"
