@@ -68,11 +68,14 @@ fn print_text(problems: &Problems) {
         "note: issuers where anybody can get a token need a condition that pins the tenant: {}",
         shared.join(", ")
     ));
-    let count = |severity| of(severity).count();
+    let count = |severity, word| match of(severity).count() {
+        1 => format!("1 {word}"),
+        n => format!("{n} {word}s"),
+    };
     out::line(format_args!(
-        "{} errors, {} warnings",
-        count(Severity::Error),
-        count(Severity::Warning)
+        "{}, {}",
+        count(Severity::Error, "error"),
+        count(Severity::Warning, "warning")
     ));
 }
 

@@ -30,15 +30,16 @@ impl Policy {
         alg.filter(|alg| self.algorithms.contains(alg))
             .ok_or_else(|| {
                 let accepted: Vec<_> = self.algorithms.iter().map(|alg| alg.name()).collect();
-                Refusal::new(
-                    Reason::AlgRefused,
-                    format!(
-                        "the token is signed with {}; {} is accepted from its issuer",
-                        cut(token.alg()),
-                        accepted.join(" or ")
-                    ),
-                )
-            })
+            Refusal::new(
+                Reason::AlgRefused,
+                "the token was not accepted: its signature algorithm is not accepted from its issuer",
+            )
+            .with_detail(format!(
+                "the token is signed with {}; {} is accepted from its issuer",
+                cut(token.alg()),
+                accepted.join(" or ")
+            ))
+        })
     }
 
     fn check_type(&self, token: &Unverified) -> Result<(), Refusal> {
@@ -58,12 +59,13 @@ impl Policy {
         }
         Err(Refusal::new(
             Reason::TypeRefused,
-            format!(
-                "the token's header says typ {}; {} is accepted",
-                cut(typ),
-                self.types.join(" or ")
-            ),
-        ))
+            "the token was not accepted: its header's `typ` is not that of a subject token",
+        )
+        .with_detail(format!(
+            "the token's header says typ {}; {} is accepted",
+            cut(typ),
+            self.types.join(" or ")
+        )))
     }
 
     fn check_expiry(&self, exp: f64, now: f64) -> Result<(), Refusal> {
