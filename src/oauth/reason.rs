@@ -17,6 +17,8 @@ pub enum ErrorCode {
     ServerError,
     /// Try again later (RFC 6749 §4.1.2.1).
     TemporarilyUnavailable,
+    /// The client may not do this (RFC 6749 §5.2).
+    UnauthorizedClient,
     /// The grant is not enabled (RFC 6749 §5.2).
     UnsupportedGrantType,
 }
@@ -32,6 +34,7 @@ impl ErrorCode {
             Self::InvalidTarget => "invalid_target",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
         }
     }
@@ -74,14 +77,20 @@ reasons! {
     ClaimFailed = "claim_failed",
     /// The client is unknown, or its secret is wrong.
     ClientInvalid = "client_invalid",
+    /// No client authenticated where one must.
+    ClientRequired = "client_required",
     /// An `allow` condition does not hold.
     ConditionFalse = "condition_false",
+    /// The client may not use the connector.
+    ConnectorRefused = "connector_refused",
     /// Several connectors share the issuer, so `connector_id` is required.
     ConnectorRequired = "connector_required",
     /// No connector has the `connector_id`.
     ConnectorUnknown = "connector_unknown",
     /// The `Content-Type` is neither a form nor JSON.
     ContentTypeUnsupported = "content_type_unsupported",
+    /// The client may not use the grant.
+    GrantRefused = "grant_refused",
     /// The `grant_type` is not enabled.
     GrantUnsupported = "grant_unsupported",
     /// The head of the request is not HTTP.
@@ -110,6 +119,8 @@ reasons! {
     NoRule = "no_rule",
     /// There is nothing at this path.
     NotFound = "not_found",
+    /// Too much of the same work waits already.
+    Overloaded = "overloaded",
     /// A parameter's value is malformed.
     ParameterMalformed = "parameter_malformed",
     /// A required parameter is absent.
@@ -140,12 +151,13 @@ impl Reason {
         match self {
             Self::BodyTimeout | Self::HeadTimeout => (408, ErrorCode::InvalidRequest),
             Self::BodyTooLarge => (413, ErrorCode::InvalidRequest),
-            Self::ClientInvalid => (401, ErrorCode::InvalidClient),
+            Self::ClientInvalid | Self::ClientRequired => (401, ErrorCode::InvalidClient),
+            Self::ConnectorRefused | Self::GrantRefused => (400, ErrorCode::UnauthorizedClient),
             Self::ContentTypeUnsupported => (415, ErrorCode::InvalidRequest),
             Self::GrantUnsupported => (400, ErrorCode::UnsupportedGrantType),
             Self::HeadTooLarge => (431, ErrorCode::InvalidRequest),
             Self::Internal => (500, ErrorCode::ServerError),
-            Self::KeysBusy | Self::KeysTimedOut | Self::KeysUnavailable => {
+            Self::KeysBusy | Self::KeysTimedOut | Self::KeysUnavailable | Self::Overloaded => {
                 (503, ErrorCode::TemporarilyUnavailable)
             }
             Self::MethodNotAllowed => (405, ErrorCode::InvalidRequest),
@@ -183,5 +195,37 @@ mod tests {
         codes.dedup();
         // The three causes of `keys_unavailable` differ only in their status.
         assert_eq!(codes.len(), Reason::ALL.len() - 2);
+    }
+
+    #[test]
+    fn refusals_of_clients_have_their_own_status() {
+        use ErrorCode::{AccessDenied, InvalidClient, TemporarilyUnavailable, UnauthorizedClient};
+        let denied = (403, AccessDenied);
+        let table = [
+            (
+                Reason::ClientInvalid,
+                (401, InvalidClient),
+                (401, InvalidClient),
+            ),
+            (
+                Reason::ClientRequired,
+                (401, InvalidClient),
+                (401, InvalidClient),
+            ),
+            (Reason::GrantRefused, (400, UnauthorizedClient), denied),
+            (Reason::ConnectorRefused, (400, UnauthorizedClient), denied),
+            (
+                Reason::Overloaded,
+                (503, TemporarilyUnavailable),
+                (503, TemporarilyUnavailable),
+            ),
+        ];
+        for (reason, oauth, simple) in table {
+            assert_eq!(
+                (reason.oauth(), reason.simple()),
+                (oauth, simple),
+                "{reason:?}"
+            );
+        }
     }
 }
