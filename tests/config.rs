@@ -13,6 +13,9 @@ use std::time::Duration;
 use remint::config::problems::{Problems, Severity};
 use remint::config::{Settings, known_keys, load};
 
+#[path = "config/clients.rs"]
+mod clients;
+
 const GOOD: &str = r#"
 issuer = "https://sts.example.com"
 [[connectors]]
@@ -393,7 +396,9 @@ rules = [{ name = "a", when = "true", targts = [] }]      => rules[0].targts: di
 audience = ["x"]               => audience: unknown key | did you mean `audiences`?
 max_lifetime = "1h"            => max_lifetime: belongs under [tokens]
 when = "true"                  => when: belongs under [[connectors.rules]]
-secret = "x"                   => secret: unknown key | the keys here are id, issuer
+secret = "x"                   => secret: belongs under [[clients]]
+banana = "x"                   => banana: unknown key | the keys here are id, issuer
+require_client = "yes"         => require_client: the string "yes" | without quotes
 user_name_key = "x"            => user_name_key: unknown key
 "#;
 
@@ -728,7 +733,7 @@ fn the_example_is_clean_and_names_every_key() {
 
 /// Every `key =` and `[heading]` of a TOML text, commented out or not, as `known_keys` writes them.
 fn keys_named_in(text: &str) -> Vec<String> {
-    let lists = ["connectors", "connectors.rules"];
+    let lists = ["connectors", "connectors.rules", "clients"];
     let marked = |heading: &str| {
         let parts: Vec<_> = heading.split('.').collect();
         let part = |(index, part): (usize, &&str)| {

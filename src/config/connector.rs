@@ -62,6 +62,8 @@ pub struct Connector {
     pub allow_anyone: bool,
     /// Allows Remint's own tokens as subject tokens.
     pub allow_self: bool,
+    /// Whether a client must authenticate; absent: once any client is configured.
+    pub require_client: Option<bool>,
     /// Computed claims: name and CEL, in the order of the file.
     pub claims: Vec<(String, String)>,
     /// The first whose `when` holds is in force; with rules and none that holds, the token is refused.
@@ -118,6 +120,7 @@ pub(super) fn read_connector(table: &mut Section<'_>) -> Connector {
         insecure_http: table.optional("insecure_http").unwrap_or(false),
         allow_anyone: table.optional("allow_anyone").unwrap_or(false),
         allow_self: table.optional("allow_self").unwrap_or(false),
+        require_client: table.optional("require_client"),
         claims: table.optional("claims").unwrap_or_default(),
         rules: table.tables("rules", read_rule),
     }

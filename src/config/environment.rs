@@ -1,5 +1,7 @@
 //! `REMINT__SERVER__LISTEN=...`: values from the environment, laid over those of the file.
 
+use std::collections::HashMap;
+
 use config::{Environment, Map, Source, Value, ValueKind};
 
 use super::problems::Problems;
@@ -21,17 +23,14 @@ pub fn process_environment() -> impl Iterator<Item = (String, String)> {
 /// `REMINT_SERVICE_HOST` and the like, which Kubernetes sets for a service named `remint`, are not ours.
 pub(super) fn overlay(
     tree: &mut Value,
-    environment: impl IntoIterator<Item = (String, String)>,
+    environment: &HashMap<String, String>,
     problems: &mut Problems,
 ) {
     let ours = |name: &str| {
         name.get(..PREFIX.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
     };
-    let mut variables: Vec<_> = environment
-        .into_iter()
-        .filter(|(name, _)| ours(name))
-        .collect();
+    let mut variables: Vec<_> = environment.iter().filter(|(name, _)| ours(name)).collect();
     variables.sort();
     for (name, value) in variables {
         let key = name
@@ -46,7 +45,7 @@ pub(super) fn overlay(
         let source = Environment::with_prefix("REMINT")
             .prefix_separator("__")
             .separator("__")
-            .source(Some(Map::from_iter([(name.clone(), value)])));
+            .source(Some(Map::from_iter([(name.clone(), value.clone())])));
         match source.collect_to(tree) {
             Ok(()) => problems.set_by_variable(key, name),
             Err(error) => problems.error("", format!("environment variable {name}: {error}")),

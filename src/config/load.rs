@@ -1,5 +1,6 @@
 //! From a file and the environment to [`Settings`].
 
+use std::collections::HashMap;
 use std::fs;
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ use super::settings::{Settings, read_settings};
 use super::validate;
 use super::value::Sink;
 
-/// Reads the file at `path` (TOML, YAML or JSON by its extension) and lays the `REMINT__` variables of `environment` over it.
+/// Reads the file at `path` (TOML, YAML or JSON by its extension) and lays the `REMINT__` variables of `environment` over it;
+/// the others are there for `secret_env`.
 ///
 /// Everything wrong is recorded in `problems`, all of it in one run. `None`: the file cannot be read or is not in its
 /// format, so that there is nothing to look at. `Some` with errors recorded: good for further checks, not for serving.
@@ -30,18 +32,25 @@ pub fn load(
         }
     };
     let mut tree = Value::new(None, entries);
-    environment::overlay(&mut tree, environment, problems);
+    let environment: HashMap<_, _> = environment.into_iter().collect();
+    environment::overlay(&mut tree, &environment, problems);
     let ValueKind::Table(entries) = tree.kind else {
         return None;
     };
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    Some(read_entries(entries, folder, problems))
+    Some(read_entries(entries, folder, environment, problems))
 }
 
-/// Reads a configuration from TOML text; relative paths in it start at the working directory.
+/// Reads a configuration from TOML text; relative paths in it start at the working directory, and no
+/// environment is read.
 pub fn load_toml(text: &str, problems: &mut Problems) -> Option<Settings> {
     match File::from_str(text, FileFormat::Toml).collect() {
-        Ok(entries) => Some(read_entries(entries, PathBuf::new(), problems)),
+        Ok(entries) => Some(read_entries(
+            entries,
+            PathBuf::new(),
+            HashMap::new(),
+            problems,
+        )),
         Err(error) => {
             problems.error("", without_source_lines(&error.to_string()));
             None
@@ -49,10 +58,16 @@ pub fn load_toml(text: &str, problems: &mut Problems) -> Option<Settings> {
     }
 }
 
-fn read_entries(entries: Map<String, Value>, folder: PathBuf, problems: &mut Problems) -> Settings {
+fn read_entries(
+    entries: Map<String, Value>,
+    folder: PathBuf,
+    environment: HashMap<String, String>,
+    problems: &mut Problems,
+) -> Settings {
     let mut sink = Sink {
         problems: mem::take(problems),
         folder,
+        environment,
         listing: None,
     };
     let settings = read_table(String::new(), entries, &mut sink, read_settings);
@@ -66,6 +81,7 @@ pub fn known_keys() -> Vec<String> {
     let mut sink = Sink {
         problems: Problems::new(),
         folder: PathBuf::new(),
+        environment: HashMap::new(),
         listing: Some(Vec::new()),
     };
     read_table(String::new(), Map::new(), &mut sink, read_settings);

@@ -132,7 +132,7 @@ impl Section<'_> {
     }
 
     /// What kind of value the key has, if it is there and not yet read.
-    pub(super) fn kind_of(&self, key: &'static str) -> Option<&ValueKind> {
+    pub(super) fn kind_of(&self, key: &str) -> Option<&ValueKind> {
         self.entries.get(key).map(|value| &value.kind)
     }
 
@@ -141,10 +141,27 @@ impl Section<'_> {
         self.sink.folder.join(path)
     }
 
+    /// A variable of the environment.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.sink.environment.get(name).map(String::as_str)
+    }
+
     /// Records an error about `key`.
-    pub(super) fn error(&mut self, key: &str, message: String) {
+    pub(super) fn error(&mut self, key: &str, message: impl Into<String>) {
         let path = child_path(&self.path, key);
         self.sink.problems.error(path, message);
+    }
+
+    /// Records a warning about `key`.
+    pub(super) fn warning(&mut self, key: &str, message: impl Into<String>) {
+        let path = child_path(&self.path, key);
+        self.sink.problems.warning(path, message);
+    }
+
+    /// Records a note about `key`.
+    pub(super) fn note(&mut self, key: &str, message: impl Into<String>) {
+        let path = child_path(&self.path, key);
+        self.sink.problems.note(path, message);
     }
 
     fn take(&mut self, key: &'static str) -> Option<Value> {
@@ -195,10 +212,14 @@ impl Section<'_> {
 
 /// The closest of the known keys, if it is close enough to be a slip of the pen.
 fn nearest<'k>(key: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let wanted = key.to_lowercase().replace('-', "_");
+    near(&key.to_lowercase().replace('-', "_"), known)
+}
+
+/// The closest of the names to `wanted`, if it is close enough to be a slip of the pen.
+pub(super) fn near<'k>(wanted: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let allowed = (wanted.chars().count() / 3).clamp(1, 3);
     known
-        .map(|known| (strsim::osa_distance(&wanted, known), known))
+        .map(|known| (strsim::osa_distance(wanted, known), known))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)

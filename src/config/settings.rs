@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use config::ValueKind;
 
+use super::client::{Client, read_client};
 use super::connector::{Connector, read_connector};
 use super::section::Section;
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub tokens: Tokens,
     /// `[[connectors]]`, in the order of the file.
     pub connectors: Vec<Connector>,
+    /// `[[clients]]`, in the order of the file.
+    pub clients: Vec<Client>,
 }
 
 /// In whose name tokens are issued.
@@ -98,6 +101,7 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
             root.require("connectors", "without a [[connectors]] no token is accepted, so write at least one with id, issuer, audiences and allow");
             root.tables("connectors", read_connector)
         },
+        clients: root.tables("clients", read_client),
     }
 }
 

@@ -1,5 +1,6 @@
 //! How one configuration value becomes a Rust value, and what is said when it cannot.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub(super) struct Sink {
     pub(super) problems: Problems,
     /// The folder of the configuration file.
     pub(super) folder: PathBuf,
+    /// The environment, for keys that name a variable.
+    pub(super) environment: HashMap<String, String>,
     /// The keys seen so far, where they are being listed rather than read.
     pub(super) listing: Option<Vec<String>>,
 }
@@ -181,7 +184,8 @@ pub(super) fn shorten(text: &str) -> String {
     text.chars().take(SHOWN).chain("...".chars()).collect()
 }
 
-fn kind(found: &ValueKind) -> &'static str {
+/// What kind of value it is, in words that do not show it.
+pub(super) fn kind(found: &ValueKind) -> &'static str {
     match found {
         ValueKind::Nil => "nothing (null)",
         ValueKind::Boolean(_) => "a boolean",
@@ -216,6 +220,7 @@ mod tests {
         Sink {
             problems: Problems::new(),
             folder: PathBuf::from("/etc/remint"),
+            environment: HashMap::new(),
             listing: None,
         }
     }

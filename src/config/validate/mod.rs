@@ -1,5 +1,6 @@
 //! Checks of the values themselves. An empty string was reported when it was read, so every check passes over it.
 
+mod client;
 mod connector;
 mod names;
 mod own_issuer;
@@ -22,7 +23,8 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
     for connector in &settings.connectors {
         connector::check(connector, settings, problems);
     }
-    together::check(&settings.connectors, problems);
+    together::check(settings, problems);
+    client::check(settings, problems);
 }
 
 fn check_listen(listen: &[String], problems: &mut Problems) {
