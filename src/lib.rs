@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod clients;
 pub mod clock;
 pub mod config;
 pub mod grant;
