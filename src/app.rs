@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
+use crate::clients::{self, Clients};
 use crate::clock::Clock;
 use crate::config::problems::Problems;
 use crate::config::{self, Settings};
-use crate::grant::{Connector, Connectors, Exchange, Grants, Minter, TokenExchange};
+use crate::grant::{
+    ClientCredentials, Connector, Connectors, Exchange, Grant, Grants, Minter, TokenExchange,
+};
 use crate::http::{self, Health, Issuers, Site};
 use crate::jose::{Choice, Keyring, SigningAlgorithm};
 use crate::oauth::metadata::Metadata;
-use crate::policy::{Limits, Policy, cel};
+use crate::policy::{Limits, Policy, STANDARD_SCOPES, cel};
 use crate::random::Random;
 use crate::upstream::{Location, Maintenance, SourceSpec, Upstreams};
 
@@ -36,6 +39,59 @@ pub struct App {
     site: Arc<Site>,
     state: Arc<State>,
     upstreams: Upstreams,
+}
+
+/// Everything that was compiled, before it is put together.
+struct Parts {
+    connectors: Arc<Connectors>,
+    clients: Arc<Clients>,
+    keyring: Arc<Keyring>,
+    limits: Limits,
+}
+
+impl Parts {
+    /// What the routes share, and what health is judged by.
+    fn site(self, settings: &Settings, surroundings: &Surroundings) -> Option<(Site, Arc<State>)> {
+        let (clock, random) = (&surroundings.clock, &surroundings.random);
+        let minter = Arc::new(Minter::new(Arc::clone(&self.keyring), Arc::clone(random)));
+        let exchange = Arc::new(Exchange::new(
+            Arc::clone(&self.connectors),
+            Arc::clone(&self.clients),
+            Arc::clone(&minter),
+            Arc::clone(clock),
+        ));
+        let mut grants: Vec<Box<dyn Grant>> =
+            vec![Box::new(TokenExchange::new(Arc::clone(&exchange)))];
+        if self.clients.any_may_use(clients::CLIENT_CREDENTIALS) {
+            let clients = Arc::clone(&self.clients);
+            let grant = ClientCredentials::new(clients, minter, Arc::clone(clock), self.limits);
+            grants.push(Box::new(grant));
+        }
+        let grants = Grants::new(grants, Arc::clone(&self.clients));
+        let template = metadata(settings, &self.keyring, &grants);
+        let jwks = self.keyring.jwks();
+        let issuers = match &settings.issuer {
+            config::Issuer::Listed(issuers) => Issuers::listed(issuers, &template, &jwks).ok()?,
+            config::Issuer::FromRequest => Issuers::FromRequest {
+                template: Box::new(template),
+                jwks,
+            },
+        };
+        let state = Arc::new(State {
+            connectors: self.connectors,
+            draining: AtomicBool::new(false),
+        });
+        let site = Site {
+            grants,
+            exchange,
+            issuers,
+            health: Arc::clone(&state) as Arc<dyn Health>,
+            clock: Arc::clone(clock),
+            random: Arc::clone(random),
+            sampled: http::Sampled::default(),
+        };
+        Some((site, state))
+    }
 }
 
 /// What health is judged by.
@@ -78,7 +134,10 @@ impl App {
         let limits = Limits {
             max_lifetime: settings.tokens.max_lifetime,
             leeway: settings.tokens.leeway,
+            subject_format: settings.tokens.subject_format,
         };
+        let random = surroundings.random.as_ref();
+        let clients = Arc::new(Clients::new(&settings.clients, random, problems));
         let mut connectors = Vec::with_capacity(settings.connectors.len());
         for connector in &settings.connectors {
             let policy = Policy::compile(&root, connector, limits, &signs, problems);
@@ -93,6 +152,9 @@ impl App {
                     id: connector.id.as_str().into(),
                     issuer: connector.issuer.clone(),
                     keys,
+                    require_client: connector
+                        .require_client
+                        .unwrap_or(!settings.clients.is_empty()),
                     policy,
                 });
             }
@@ -100,52 +162,16 @@ impl App {
         if problems.has_errors() {
             return None;
         }
-        Self::assemble(settings, keyring?, connectors, upstreams, surroundings)
-    }
-
-    fn assemble(
-        settings: &Settings,
-        keyring: Keyring,
-        connectors: Vec<Connector>,
-        upstreams: Upstreams,
-        surroundings: &Surroundings,
-    ) -> Option<Self> {
-        let connectors = Arc::new(Connectors::new(connectors));
-        let keyring = Arc::new(keyring);
-        let minter = Arc::new(Minter::new(
-            Arc::clone(&keyring),
-            Arc::clone(&surroundings.random),
-        ));
-        let exchange = Arc::new(Exchange::new(
-            Arc::clone(&connectors),
-            minter,
-            Arc::clone(&surroundings.clock),
-        ));
-        let grants = Grants::new(vec![Box::new(TokenExchange::new(Arc::clone(&exchange)))]);
-        let (template, jwks) = (metadata(settings, &keyring, &grants), keyring.jwks());
-        let issuers = match &settings.issuer {
-            config::Issuer::Listed(issuers) => Issuers::listed(issuers, &template, &jwks).ok()?,
-            config::Issuer::FromRequest => Issuers::FromRequest {
-                template: Box::new(template),
-                jwks,
-            },
+        let parts = Parts {
+            connectors: Arc::new(Connectors::new(connectors)),
+            clients,
+            keyring: Arc::new(keyring?),
+            limits,
         };
-        let state = Arc::new(State {
-            connectors,
-            draining: AtomicBool::new(false),
-        });
-        let site = Arc::new(Site {
-            grants,
-            exchange,
-            issuers,
-            health: Arc::clone(&state) as Arc<dyn Health>,
-            clock: Arc::clone(&surroundings.clock),
-            random: Arc::clone(&surroundings.random),
-            sampled: http::Sampled::default(),
-        });
+        let site = parts.site(settings, surroundings)?;
         Some(Self {
-            site,
-            state,
+            state: Arc::clone(&site.1),
+            site: Arc::new(site.0),
             upstreams,
         })
     }
@@ -168,6 +194,11 @@ impl App {
     /// The decision that every way in shares.
     pub fn exchange(&self) -> &Exchange {
         &self.site.exchange
+    }
+
+    /// The configured client with this id.
+    pub fn client(&self, id: &str) -> Option<Arc<clients::Client>> {
+        self.site.exchange.client(id).cloned()
     }
 
     /// The ids of every published key.
@@ -232,8 +263,23 @@ fn metadata(settings: &Settings, keyring: &Keyring, grants: &Grants) -> Metadata
             .chain(further)
             .collect(),
         grant_types_supported: grants.grant_types(),
-        token_endpoint_auth_methods_supported: vec!["none"],
-        scopes_supported: Vec::new(),
+        token_endpoint_auth_methods_supported: if settings.clients.is_empty() {
+            vec!["none"]
+        } else {
+            vec!["client_secret_basic", "client_secret_post", "none"]
+        },
+        scopes_supported: scopes(settings),
         ..Metadata::default()
     }
+}
+
+/// The standard scopes, then each that some connector or rule lists.
+fn scopes(settings: &Settings) -> Vec<String> {
+    let own = settings.connectors.iter().flat_map(|connector| {
+        let of_rules = connector.rules.iter().flat_map(|rule| &rule.scopes);
+        connector.scopes.iter().chain(of_rules)
+    });
+    let own: BTreeSet<_> = own.collect();
+    let standard = STANDARD_SCOPES.iter().map(ToString::to_string);
+    standard.chain(own.into_iter().cloned()).collect()
 }

@@ -114,6 +114,7 @@ issuer = "{origin}"
 [[connectors]]
 id = "gitlab"
 issuer = "{practice}/gitlab"
+insecure_http = true
 audiences = ["{AUDIENCE}"]
 allow = ["claims.namespace_path == 'acme'", "claims.ref_protected == 'true'"]
 targets = ["https://sts.amazonaws.com", "https://vault.example.com"]
@@ -126,6 +127,7 @@ project = "claims.project_path"
 [[connectors]]
 id = "github"
 issuer = "{practice}/github"
+insecure_http = true
 audiences = ["{AUDIENCE}"]
 allow = ["claims.repository_owner_id == '123456'"]
 targets = ["https://internal.example.com"]

@@ -10,10 +10,11 @@ use clap::Args;
 
 use super::{BAD_CONFIG, load, out, serve};
 use crate::app::App;
+use crate::clients::Identity;
 use crate::clock::{Clock, ManualClock, SystemClock};
-use crate::grant::{Event, Issuable, Request};
+use crate::grant::{Event, Issuable, Request, Secret};
 use crate::oauth::{Reason, Refusal, TokenType};
-use crate::policy::{Ask, Line, Verdicts};
+use crate::policy::{Line, Targets, Verdicts};
 
 /// Exit status where the keys of the issuer cannot be had.
 const KEYS_UNAVAILABLE: u8 = 2;
@@ -26,6 +27,9 @@ pub(super) struct ExplainArgs {
     /// The connector, as `connector_id` names it.
     #[arg(long, value_name = "ID")]
     connector: Option<String>,
+    /// The client that asks, taken as authenticated.
+    #[arg(long, value_name = "ID")]
+    client: Option<String>,
     /// An audience to ask for; may stand several times.
     #[arg(long, value_name = "AUDIENCE")]
     audience: Vec<String>,
@@ -78,18 +82,33 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
 async fn explain(app: &App, args: &ExplainArgs, issuer: &str, token: &str) -> ExitCode {
     let scopes = args.scope.as_deref().unwrap_or_default();
     let scopes: Vec<_> = scopes.split_whitespace().map(str::to_owned).collect();
+    let mut targets = Targets::default();
+    for audience in &args.audience {
+        targets.audience(audience);
+    }
+    let client = match &args.client {
+        None => None,
+        Some(id) => {
+            let Some(client) = app.client(id) else {
+                out::line(format_args!("REFUSED  client: there is no client {id:?}"));
+                return ExitCode::from(1);
+            };
+            Some(Identity {
+                proved: true,
+                client,
+            })
+        }
+    };
     let request = Request {
         issuer,
-        subject_token: token,
+        client: client.as_ref(),
+        subject_token: Secret(token),
         connector_id: args.connector.as_deref(),
         actor_token: None,
-        ask: Ask {
-            audiences: &args.audience,
-            bad_target: None,
-            scopes: &scopes,
-            requested_token_type: TokenType::AccessToken,
-            alg: None,
-        },
+        targets: &targets,
+        scopes: &scopes,
+        requested_token_type: TokenType::AccessToken,
+        alg: None,
     };
     let mut verdicts = Verdicts::explain();
     let decided = app
@@ -130,7 +149,7 @@ fn refused(refusal: &Refusal) -> ExitCode {
 
 fn issued(issuable: &Issuable) -> ExitCode {
     out::line("\nwould be issued, with these claims:");
-    let claims = serde_json::to_string_pretty(issuable.claims()).unwrap_or_default();
+    let claims = serde_json::to_string_pretty(issuable.token.claims()).unwrap_or_default();
     out::line(claims);
     ExitCode::SUCCESS
 }

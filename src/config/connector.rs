@@ -56,6 +56,12 @@ pub struct Connector {
     pub alg: Option<String>,
     /// Lets a new token outlive the token that it was traded for.
     pub outlive_subject_token: bool,
+    /// Whether the scope `groups` releases upstream groups.
+    pub groups: bool,
+    /// Scopes that may be asked for besides the standard ones.
+    pub scopes: Vec<String>,
+    /// The claim that `name` comes from under the scope `profile`.
+    pub user_name_key: String,
     /// Allows plain http to hosts that are not loopback.
     pub insecure_http: bool,
     /// Allows a shared issuer without a pinned tenant.
@@ -85,6 +91,8 @@ pub struct Rule {
     pub clone_claims: Vec<String>,
     /// Computed besides the connector's; wins where both give one.
     pub claims: Vec<(String, String)>,
+    /// Scopes that may be asked for besides the connector's.
+    pub scopes: Vec<String>,
     /// CEL conditions that must hold besides the connector's.
     pub allow: Vec<String>,
     /// Replaces the connector's.
@@ -117,6 +125,9 @@ pub(super) fn read_connector(table: &mut Section<'_>) -> Connector {
         lifetime: table.optional("lifetime"),
         alg: table.optional("alg"),
         outlive_subject_token: table.optional("outlive_subject_token").unwrap_or(false),
+        groups: table.optional("groups").unwrap_or(false),
+        scopes: table.optional("scopes").unwrap_or_default(),
+        user_name_key: table.optional("user_name_key").unwrap_or_else(|| "name".to_owned()),
         insecure_http: table.optional("insecure_http").unwrap_or(false),
         allow_anyone: table.optional("allow_anyone").unwrap_or(false),
         allow_self: table.optional("allow_self").unwrap_or(false),
@@ -134,6 +145,7 @@ fn read_rule(table: &mut Section<'_>) -> Rule {
         targets: table.optional("targets"),
         clone_claims: table.optional("clone_claims").unwrap_or_default(),
         claims: table.optional("claims").unwrap_or_default(),
+        scopes: table.optional("scopes").unwrap_or_default(),
         allow: table.optional("allow").unwrap_or_default(),
         lifetime: table.optional("lifetime"),
         alg: table.optional("alg"),

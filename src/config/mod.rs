@@ -18,4 +18,4 @@ pub use connector::{Connector, Rule};
 pub use environment::process_environment;
 pub use load::{known_keys, load, load_toml};
 pub use secret::Secret;
-pub use settings::{Issuer, Keys, Server, Settings, Tokens};
+pub use settings::{Issuer, Keys, Server, Settings, SubjectFormat, Tokens};

@@ -73,6 +73,17 @@ pub struct Tokens {
     pub max_lifetime: Duration,
     /// How far the clocks of issuers may be off.
     pub leeway: Duration,
+    /// How `sub` is written.
+    pub subject_format: SubjectFormat,
+}
+
+/// How `sub` of a new token is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectFormat {
+    /// As it is.
+    Plain,
+    /// Together with the connector's id, encoded as Dex does it.
+    Dex,
 }
 
 /// Reads the whole configuration; adding a key is one line here and one field above.
@@ -96,12 +107,25 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
                 .optional("max_lifetime")
                 .unwrap_or(Duration::from_secs(60 * 60)),
             leeway: tokens.optional("leeway").unwrap_or(Duration::from_secs(60)),
+            subject_format: read_subject_format(tokens),
         }),
         connectors: {
             root.require("connectors", "without a [[connectors]] no token is accepted, so write at least one with id, issuer, audiences and allow");
             root.tables("connectors", read_connector)
         },
         clients: root.tables("clients", read_client),
+    }
+}
+
+fn read_subject_format(tokens: &mut Section<'_>) -> SubjectFormat {
+    match tokens.optional::<String>("subject_format").as_deref() {
+        None | Some("plain") => SubjectFormat::Plain,
+        Some("dex") => SubjectFormat::Dex,
+        Some(other) => {
+            let found = format!("found {other:?}, expected \"plain\" or \"dex\"");
+            tokens.error("subject_format", found);
+            SubjectFormat::Plain
+        }
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Event {
     pub grant: &'static str,
     /// The connector's id.
     pub connector: Option<Arc<str>>,
+    /// The client's id, once it is known who asks.
+    pub client: Option<Arc<str>>,
     /// The name of the rule in force.
     pub rule: Option<Arc<str>>,
     /// `iss`, `sub` and `jti` of the verified subject token.
@@ -85,6 +87,7 @@ impl Event {
             grant = (!self.grant.is_empty()).then_some(self.grant),
             connector = self.connector.as_deref(),
             rule = self.rule.as_deref(),
+            client = self.client.as_deref(),
             subject_iss,
             subject_sub,
             subject_jti,

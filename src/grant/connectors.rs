@@ -16,6 +16,8 @@ pub struct Connector {
     pub issuer: String,
     /// Its cached keys, shared between connectors with the same key source.
     pub keys: Arc<KeySource>,
+    /// Whether only clients may exchange its tokens.
+    pub require_client: bool,
     /// Its rules.
     pub policy: Policy,
 }
@@ -91,7 +93,11 @@ impl Connectors {
             None => Err(Refusal::new(
                 Reason::IssuerUnknown,
                 "the token was not accepted: its issuer is not known here",
-            )),
+            )
+            .with_detail(match iss {
+                Some(iss) => format!("no connector has the issuer {:?} (unverified)", cut(iss)),
+                None => "the token has no iss that is a string".to_owned(),
+            })),
         }
     }
 }

@@ -2,36 +2,56 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::audit::Event;
-use super::mint::Times;
+use super::mint::{Draft, Unsigned};
 use super::subject::{self, Vouched};
 use super::{Connectors, Issued, Minter};
+use crate::clients::{Client, Clients, Identity};
 use crate::clock::Clock;
 use crate::jose::{Keyring, Verified};
-use crate::oauth::{Reason, Refusal};
-use crate::policy::{Ask, Decision, Verdicts};
+use crate::oauth::{Reason, Refusal, TokenType};
+use crate::policy::{Ask, Asker, Targets, Verdicts};
 
 /// A token to exchange, and what is asked for it.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// In whose name the new token is issued.
     pub issuer: &'a str,
+    /// The client that asks, where one does.
+    pub client: Option<&'a Identity>,
     /// The token that the caller holds.
-    pub subject_token: &'a str,
+    pub subject_token: Secret<'a>,
     /// The connector that the caller named.
     pub connector_id: Option<&'a str>,
     /// The token of the party that acts for the subject (RFC 8693 §1.1).
-    pub actor_token: Option<&'a str>,
-    /// What is asked for.
-    pub ask: Ask<'a>,
+    pub actor_token: Option<Secret<'a>>,
+    /// Every `audience` and `resource`.
+    pub targets: &'a Targets,
+    /// Every scope.
+    pub scopes: &'a [String],
+    /// The kind of token asked for.
+    pub requested_token_type: TokenType,
+    /// The signing algorithm asked for, by name.
+    pub alg: Option<&'a str>,
+}
+
+/// A token that `Debug` does not show.
+#[derive(Clone, Copy)]
+pub struct Secret<'a>(pub &'a str);
+
+impl std::fmt::Debug for Secret<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 /// Decides on exchanges and carries them out.
 #[derive(Debug)]
 pub struct Exchange {
     connectors: Arc<Connectors>,
+    clients: Arc<Clients>,
     minter: Arc<Minter>,
     clock: Arc<dyn Clock>,
 }
@@ -39,23 +59,23 @@ pub struct Exchange {
 /// A decision in favour of the caller: nothing is left to do but to sign.
 #[derive(Debug)]
 pub struct Issuable {
-    decision: Decision,
-    claims: Map<String, Value>,
-    times: Times,
-}
-
-impl Issuable {
-    /// The claims that the new token would have.
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
-    }
+    /// The token.
+    pub token: Unsigned,
+    /// The scopes granted, where these are not just what was asked.
+    pub scope: Option<String>,
 }
 
 impl Exchange {
     /// An exchange between these connectors and this minter.
-    pub fn new(connectors: Arc<Connectors>, minter: Arc<Minter>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        connectors: Arc<Connectors>,
+        clients: Arc<Clients>,
+        minter: Arc<Minter>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             connectors,
+            clients,
             minter,
             clock,
         }
@@ -66,25 +86,25 @@ impl Exchange {
         self.minter.keyring()
     }
 
-    /// Decides, then signs.
-    pub async fn issue(&self, request: &Request<'_>, event: &mut Event) -> Result<Issued, Refusal> {
+    /// The configured client with this id.
+    pub fn client(&self, id: &str) -> Option<&Arc<Client>> {
+        self.clients.get(id)
+    }
+
+    /// Decides, then signs; gives the token and the scopes granted where these differ from what was asked.
+    pub async fn issue(
+        &self,
+        request: &Request<'_>,
+        event: &mut Event,
+    ) -> Result<(Issued, Option<String>), Refusal> {
         let mut verdicts = Verdicts::stop_at_first();
         let issuable = self.decide(request, event, &mut verdicts).await?;
-        // Nothing but a refusal leaves nothing to issue, and that was returned.
-        let Some(Issuable {
-            decision,
-            claims,
-            times,
-        }) = issuable
-        else {
-            return Err(Refusal::new(
-                Reason::Internal,
-                "the decision was not completed",
-            ));
-        };
-        let issued = self.minter.sign(decision, &claims, times)?;
+        // Without a refusal, which was returned, there is something to issue.
+        let issuable = issuable
+            .ok_or_else(|| Refusal::new(Reason::Internal, "the decision was not completed"))?;
+        let issued = issuable.token.sign()?;
         event.issued(&issued);
-        Ok(issued)
+        Ok((issued, issuable.scope))
     }
 
     /// Decides without signing; `None` only where `verdicts` goes on past a refusal.
@@ -94,27 +114,29 @@ impl Exchange {
         event: &mut Event,
         verdicts: &mut Verdicts,
     ) -> Result<Option<Issuable>, Refusal> {
-        let unix = self.clock.unix();
-        let now = unix.as_secs_f64();
-        let subject = subject::verify(
-            &self.connectors,
-            request.subject_token,
-            request.connector_id,
-            now,
-            verdicts,
-            |connector| event.connector = Some(Arc::clone(&connector.id)),
-        );
-        let Some((connector, token)) = subject.await? else {
+        let trusted_by = |id: &str| self.trusts(id, request.client);
+        let ask = ask(request, &trusted_by);
+        let subject = subject::Token {
+            text: request.subject_token.0,
+            connector_id: request.connector_id,
+            client: request.client,
+        };
+        let note = |id: &Arc<str>| event.connector = Some(Arc::clone(id));
+        let subject = subject
+            .verify(&self.connectors, self.clock.as_ref(), verdicts, note)
+            .await?;
+        let Some((connector, token)) = subject else {
             return Ok(None);
         };
         if verdicts.refusal().is_none() {
             event.subject(&token);
         }
-        let case = connector.policy.case(&token, &request.ask);
-        let terms = case.admit(now, verdicts)?;
+        let case = connector.policy.case(&token, &ask);
+        // The clock is read again after each wait for keys, so that nothing outlives what it is made from.
+        let terms = case.admit(self.clock.unix().as_secs_f64(), verdicts)?;
         event.rule.clone_from(&terms.rule);
-        let aud = case.target(&terms, verdicts)?;
-        let actor = self.actor(request, now, verdicts).await?;
+        let granting = case.grant(&terms, verdicts)?;
+        let actor = self.actor(request, &ask, verdicts).await?;
         let actor = actor.as_ref().map(|(_, token)| token);
         if let Some(actor) = actor {
             verdicts.settle("actor", case.check_actor(actor), |()| {
@@ -122,38 +144,41 @@ impl Exchange {
             })?;
         }
         let signs: Vec<_> = self.minter.keyring().algorithms().collect();
-        let Some(decision) = case.decide(&terms, aud, &signs, verdicts)? else {
+        let Some(mut decision) = case.decide(&terms, granting, &signs, verdicts)? else {
             return Ok(None);
         };
+        if let Some(act) = act(&token, actor) {
+            decision.claims.insert("act".to_owned(), act);
+        }
+        let now = self.clock.unix();
         let own = (!connector.policy.outlives()).then(|| token.claims().exp());
         let bounds = own
             .into_iter()
             .chain(actor.map(|actor| actor.claims().exp()));
-        let exp = connector.policy.expiry(&terms, unix.as_secs(), bounds);
-        let alive = is_alive(exp, unix.as_secs());
-        verdicts.settle("lifetime", alive, |left| {
+        let exp = connector.policy.expiry(&terms, now.as_secs(), bounds);
+        verdicts.settle("lifetime", is_alive(exp, now.as_secs()), |left| {
             format!("the new token lives {left} s")
         })?;
-        let times = Times {
-            now_millis: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
+        let draft = Draft {
+            issuer: request.issuer,
+            aud: decision.aud,
+            alg: decision.alg,
+            now,
             exp,
+            claims: decision.claims,
         };
-        let act = act(&token, actor);
-        let claims = self
-            .minter
-            .claims(request.issuer, &decision, act.as_ref(), times);
-        Ok(Some(Issuable {
-            decision,
-            claims,
-            times,
-        }))
+        let token = verdicts.settle("size", self.minter.complete(draft), |_| {
+            "the new token is within 16 KiB".to_owned()
+        })?;
+        let scope = decision.scope;
+        Ok(token.map(|token| Issuable { token, scope }))
     }
 
     /// Verifies the actor token, if there is one, by its own issuer's connector and rules.
     async fn actor(
         &self,
         request: &Request<'_>,
-        now: f64,
+        ask: &Ask<'_>,
         verdicts: &mut Verdicts,
     ) -> Result<Option<Vouched>, Refusal> {
         let Some(token) = request.actor_token else {
@@ -162,15 +187,59 @@ impl Exchange {
         verdicts.note("actor", || {
             "the steps that follow are about the actor token".to_owned()
         });
-        let vouched = subject::verify(&self.connectors, token, None, now, verdicts, |_| ()).await?;
-        if let Some((connector, token)) = &vouched {
-            connector
-                .policy
-                .case(token, &request.ask)
-                .admit(now, verdicts)?;
+        let token = subject::Token {
+            text: token.0,
+            connector_id: None,
+            client: request.client,
+        };
+        let verified = token
+            .verify(&self.connectors, self.clock.as_ref(), verdicts, |_| ())
+            .await
+            .map_err(of_actor)?;
+        if let Some((connector, token)) = &verified {
+            let now = self.clock.unix().as_secs_f64();
+            let case = connector.policy.case(token, ask);
+            case.admit(now, verdicts).map_err(of_actor)?;
         }
-        Ok(vouched)
+        Ok(verified)
     }
+
+    fn trusts(&self, id: &str, asking: Option<&Identity>) -> bool {
+        match (self.clients.get(id), asking) {
+            (Some(client), Some(asking)) => client.trusts(&asking.client.id),
+            _ => false,
+        }
+    }
+}
+
+/// What the rules look at of a request.
+fn ask<'a>(request: &Request<'a>, trusted_by: &'a (dyn Fn(&str) -> bool + Sync)) -> Ask<'a> {
+    Ask {
+        targets: request.targets,
+        scopes: request.scopes,
+        requested_token_type: request.requested_token_type,
+        alg: request.alg,
+        client: request.client.map(|identity| Asker {
+            id: &identity.client.id,
+            name: &identity.client.name,
+            proved: identity.proved,
+            audiences: &identity.client.audiences,
+            trusted_by,
+        }),
+    }
+}
+
+/// A refusal that says it is the actor token that is refused.
+fn of_actor(mut refusal: Refusal) -> Refusal {
+    if refusal.reason == Reason::ConnectorRequired {
+        "several connectors trust the issuer of this token, and an actor token cannot choose one"
+            .clone_into(&mut refusal.description);
+    }
+    refusal.description.insert_str(0, "actor token: ");
+    if let Some(detail) = &mut refusal.detail {
+        detail.insert_str(0, "actor token: ");
+    }
+    refusal
 }
 
 /// How many seconds the new token has, if any: an actor's token may be over where the subject's may be outlived.
@@ -192,7 +261,7 @@ fn act(subject: &Verified, actor: Option<&Verified>) -> Option<Value> {
     };
     let mut act = json!({
         "iss": actor.claims().text("iss"),
-        "sub": actor.claims().members().get("sub"),
+        "sub": actor.claims().text("sub"),
     });
     if let (Some(before), Value::Object(act)) = (before, &mut act) {
         act.insert("act".to_owned(), before.clone());

@@ -1,6 +1,7 @@
 //! The ways to get a token, and what all of them share.
 
 mod audit;
+mod client_credentials;
 mod connectors;
 mod exchange;
 mod mint;
@@ -10,9 +11,10 @@ mod subject;
 mod token_exchange;
 
 pub use audit::{Event, Outcome, RequestFacts, outcome};
+pub use client_credentials::ClientCredentials;
 pub use connectors::{Connector, Connectors, Lookup};
-pub use exchange::{Exchange, Issuable, Request};
-pub use mint::{Issued, Minter};
-pub use registry::{Grant, Grants, Redeemed, authenticate};
+pub use exchange::{Exchange, Issuable, Request, Secret};
+pub use mint::{Issued, Minter, Unsigned};
+pub use registry::{Call, Caller, Grant, Grants, Redeem, Redeemed};
 pub use simple::Simple;
 pub use token_exchange::TokenExchange;

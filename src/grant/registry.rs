@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use super::{Event, Issued};
-use crate::oauth::{Form, Reason, Refusal, TokenType, cut};
+use crate::clients::{Clients, Credentials, Identity};
+use crate::oauth::{Form, Reason, Refusal, TokenType};
 
 /// A boxed future that borrows for as long as its request lives.
 pub(super) type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -14,7 +16,7 @@ pub trait Grant: std::fmt::Debug + Send + Sync {
     /// The `grant_type` that selects it.
     fn grant_type(&self) -> &'static str;
 
-    /// Its name in events and metrics.
+    /// Its short name in the configuration, in events and in metrics.
     fn name(&self) -> &'static str;
 
     /// Reads its parameters; nothing is authenticated or decided yet.
@@ -22,33 +24,56 @@ pub trait Grant: std::fmt::Debug + Send + Sync {
 }
 
 /// A request for a grant whose parameters are sound.
-pub trait Redeem: Send {
-    /// Decides on the request and issues the token in the name of `issuer`.
+pub trait Redeem: Send + Sync {
+    /// Decides on the request and issues the token.
     fn redeem<'a>(
         &'a self,
-        issuer: &'a str,
+        caller: &'a Caller<'a>,
         event: &'a mut Event,
     ) -> Boxed<'a, Result<Redeemed, Refusal>>;
 }
 
-/// An issued token and the type that was asked for.
+/// What a request says outside of its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// In whose name the new token is issued.
+    pub issuer: &'a str,
+    /// The value of the `Authorization` header.
+    pub authorization: Option<&'a [u8]>,
+}
+
+/// A call whose client is known, where it has one.
+#[derive(Debug)]
+pub struct Caller<'a> {
+    /// In whose name the new token is issued.
+    pub issuer: &'a str,
+    /// The client.
+    pub client: Option<Identity>,
+}
+
+/// An issued token and what its reply says of it.
 pub struct Redeemed {
     /// The token.
     pub issued: Issued,
-    /// Its type in the reply.
-    pub kind: TokenType,
+    /// Its type, where the grant gives several (RFC 8693 §2.2.1).
+    pub kind: Option<TokenType>,
+    /// The scopes granted, where these are not just what was asked.
+    pub scope: Option<String>,
+    /// The ID token beside it.
+    pub id_token: Option<String>,
 }
 
 /// The grants by their `grant_type`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Grants {
     grants: Vec<Box<dyn Grant>>,
+    clients: Arc<Clients>,
 }
 
 impl Grants {
-    /// The enabled grants.
-    pub fn new(grants: Vec<Box<dyn Grant>>) -> Self {
-        Self { grants }
+    /// The enabled grants, for these clients.
+    pub fn new(grants: Vec<Box<dyn Grant>>, clients: Arc<Clients>) -> Self {
+        Self { grants, clients }
     }
 
     /// Every `grant_type`, for the metadata.
@@ -60,8 +85,7 @@ impl Grants {
     pub async fn redeem(
         &self,
         form: &Form<'_>,
-        issuer: &str,
-        credentials: bool,
+        call: Call<'_>,
         event: &mut Event,
     ) -> Result<Redeemed, Refusal> {
         let wanted = form.require("grant_type")?;
@@ -73,28 +97,39 @@ impl Grants {
             Refusal::new(
                 Reason::GrantUnsupported,
                 format!(
-                    "the grant {} is not enabled; enabled: {}",
-                    cut(wanted),
+                    "the grant_type is not one of those enabled: {}",
                     self.grant_types().join(", ")
                 ),
             )
         })?;
         event.grant = grant.name();
         let request = grant.read(form)?;
-        authenticate(
-            credentials || form.get("client_id").is_some() || form.get("client_secret").is_some(),
-        )?;
-        request.redeem(issuer, event).await
+        let caller = self.identify(call, Some(form), grant.name(), event).await?;
+        request.redeem(&caller, event).await
     }
-}
 
-/// A credential that is sent is always checked: none is configured, so none is right.
-pub fn authenticate(credentials: bool) -> Result<(), Refusal> {
-    if credentials {
-        return Err(Refusal::new(
-            Reason::ClientInvalid,
-            "the client is unknown or its secret is wrong: no client is configured here, so send no credentials",
-        ));
+    /// Authenticates the client, where there is one, and checks that it may use the grant.
+    pub async fn identify<'a>(
+        &self,
+        call: Call<'a>,
+        form: Option<&Form<'_>>,
+        grant: &str,
+        event: &mut Event,
+    ) -> Result<Caller<'a>, Refusal> {
+        let credentials = Credentials::read(call.authorization, form)?;
+        let client = self.clients.authenticate(&credentials).await?;
+        if let Some(identity) = &client {
+            event.client = Some(Arc::clone(&identity.client.id));
+            if !identity.client.may_use_grant(grant) {
+                return Err(Refusal::new(
+                    Reason::GrantRefused,
+                    "the client may not use this grant: its operator lists it in `grants`",
+                ));
+            }
+        }
+        Ok(Caller {
+            issuer: call.issuer,
+            client,
+        })
     }
-    Ok(())
 }

@@ -2,18 +2,18 @@
 
 use serde_json::{Map, Value};
 
-use super::{Event, Exchange, Issued, Request};
+use super::registry::Caller;
+use super::{Event, Exchange, Redeemed, Request, Secret};
 use crate::jose::{NotStrict, strict_object};
 use crate::oauth::{Reason, Refusal, TokenType};
-use crate::policy::Ask;
+use crate::policy::Targets;
 
 /// The members of a simple exchange; unknown ones are ignored.
-#[derive(Debug)]
 pub struct Simple {
     token: String,
     alg: Option<String>,
     connector_id: Option<String>,
-    audience: Vec<String>,
+    targets: Targets,
 }
 
 impl Simple {
@@ -29,35 +29,53 @@ impl Simple {
                 "the member `token` is missing or empty: it holds the token to exchange",
             ));
         };
+        let mut targets = Targets::default();
+        if let Some(audience) = text(&members, "audience")? {
+            targets.audience(&audience);
+        }
         Ok(Self {
             token,
             alg: text(&members, "alg")?,
             connector_id: text(&members, "connector_id")?,
-            audience: text(&members, "audience")?.into_iter().collect(),
+            targets,
         })
     }
 
-    /// Decides on the request and issues the token in the name of `issuer`.
+    /// Decides on the request and issues the token.
     pub async fn redeem(
         &self,
         exchange: &Exchange,
-        issuer: &str,
+        caller: &Caller<'_>,
         event: &mut Event,
-    ) -> Result<Issued, Refusal> {
+    ) -> Result<Redeemed, Refusal> {
         let request = Request {
-            issuer,
-            subject_token: &self.token,
+            issuer: caller.issuer,
+            client: caller.client.as_ref(),
+            subject_token: Secret(&self.token),
             connector_id: self.connector_id.as_deref(),
             actor_token: None,
-            ask: Ask {
-                audiences: &self.audience,
-                bad_target: None,
-                scopes: &[],
-                requested_token_type: TokenType::AccessToken,
-                alg: self.alg.as_deref(),
-            },
+            targets: &self.targets,
+            scopes: &[],
+            requested_token_type: TokenType::AccessToken,
+            alg: self.alg.as_deref(),
         };
-        exchange.issue(&request, event).await
+        let (issued, scope) = exchange.issue(&request, event).await?;
+        Ok(Redeemed {
+            issued,
+            kind: Some(TokenType::AccessToken),
+            scope,
+            id_token: None,
+        })
+    }
+}
+
+impl std::fmt::Debug for Simple {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Simple")
+            .field("alg", &self.alg)
+            .field("connector_id", &self.connector_id)
+            .field("targets", &self.targets)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,49 +1,85 @@
-//! From the text of a foreign token to a verified one: parse, connector, header, key, signature.
+//! From the text of a foreign token to a verified one: parse, connector, client, header, key, signature.
 
 use std::sync::Arc;
 
 use super::{Connector, Connectors};
+use crate::clients::Identity;
+use crate::clock::Clock;
 use crate::jose::{Algorithm, Unverified, Verified};
-use crate::oauth::{Reason, Refusal};
+use crate::oauth::{Reason, Refusal, cut};
 use crate::policy::Verdicts;
 use crate::upstream::{KeysError, UnavailableKind};
 
 /// A verified token and the connector that vouches for it.
 pub(super) type Vouched = (Arc<Connector>, Verified);
 
-/// Verifies `token`; `what` names it in the report (`subject` or `actor`).
-pub(super) async fn verify(
-    connectors: &Connectors,
-    token: &str,
-    connector_id: Option<&str>,
-    now: f64,
-    verdicts: &mut Verdicts,
-    seen: impl FnOnce(&Connector),
-) -> Result<Option<Vouched>, Refusal> {
-    let parsed = Unverified::parse(token)
-        .map_err(|error| Refusal::new(Reason::TokenMalformed, error.to_string()));
-    let Some(token) = verdicts.settle("token", parsed, |_| "is a well-formed JWT".to_owned())?
-    else {
-        return Ok(None);
-    };
-    let found = connectors.find(token.issuer(), connector_id);
-    let found = verdicts.settle("connector", found, |(connector, _)| {
-        format!("{} ({})", connector.id, connector.issuer)
-    })?;
-    let Some((connector, fits)) = found else {
-        return Ok(None);
-    };
-    seen(&connector);
-    verdicts.settle("issuer", fits, |()| {
-        "the token is from its issuer".to_owned()
-    })?;
-    let alg = connector.policy.check_header(&token, now, verdicts)?;
-    let verified = match alg {
-        Some(alg) => check_signature(&connector, token, alg, verdicts).await?,
-        // Only `explain` comes here: it says what would follow.
-        None => token.presume(),
-    };
-    Ok(Some((connector, verified)))
+/// A token that somebody sent, and who sent it.
+pub(super) struct Token<'a> {
+    /// The token.
+    pub(super) text: &'a str,
+    /// The connector that the caller named.
+    pub(super) connector_id: Option<&'a str>,
+    /// The client that sent it, where one did.
+    pub(super) client: Option<&'a Identity>,
+}
+
+impl Token<'_> {
+    /// Verifies the token; `found` is told the connector. `None` only where `verdicts` goes on past a refusal.
+    pub(super) async fn verify(
+        &self,
+        connectors: &Connectors,
+        clock: &dyn Clock,
+        verdicts: &mut Verdicts,
+        found: impl FnOnce(&Arc<str>) + Send,
+    ) -> Result<Option<Vouched>, Refusal> {
+        let parsed = Unverified::parse(self.text)
+            .map_err(|error| Refusal::new(Reason::TokenMalformed, error.to_string()));
+        let Some(token) =
+            verdicts.settle("token", parsed, |_| "is a well-formed JWT".to_owned())?
+        else {
+            return Ok(None);
+        };
+        let lookup = connectors.find(token.issuer(), self.connector_id);
+        let lookup = verdicts.settle("connector", lookup, |(connector, _)| {
+            format!("{} ({})", connector.id, connector.issuer)
+        })?;
+        let Some((connector, fits)) = lookup else {
+            return Ok(None);
+        };
+        found(&connector.id);
+        verdicts.settle("issuer", fits, |()| {
+            "the token is from its issuer".to_owned()
+        })?;
+        verdicts.settle("client", self.check_client(&connector), |()| {
+            match self.client {
+                Some(identity) => format!("{} may use the connector", identity.client.id),
+                None => "none is needed".to_owned(),
+            }
+        })?;
+        let now = clock.unix().as_secs_f64();
+        let alg = connector.policy.check_header(&token, now, verdicts)?;
+        let verified = match alg {
+            Some(alg) => check_signature(&connector, token, alg, verdicts).await?,
+            None => presumed(token, verdicts)?,
+        };
+        Ok(Some((connector, verified)))
+    }
+
+    fn check_client(&self, connector: &Connector) -> Result<(), Refusal> {
+        match self.client {
+            None if connector.require_client => Err(Refusal::new(
+                Reason::ClientRequired,
+                "a client must authenticate for this token: send its id and secret with Basic",
+            )),
+            Some(identity) if !identity.client.may_use_connector(&connector.id) => {
+                Err(Refusal::new(
+                    Reason::ConnectorRefused,
+                    "the client may not exchange tokens of this issuer",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 async fn check_signature(
@@ -53,13 +89,13 @@ async fn check_signature(
     verdicts: &mut Verdicts,
 ) -> Result<Verified, Refusal> {
     let found = connector.keys.find(token.kid(), alg).await;
-    let found = found.map_err(|error| no_key(&error));
+    let found = found.map_err(|error| no_key(&error, token.kid()));
     let found = verdicts.settle("key", found, |_| match token.kid() {
         Some(_) => "the issuer publishes the token's key".to_owned(),
         None => "exactly one key of the issuer fits".to_owned(),
     })?;
     let Some(keys) = found else {
-        return Ok(token.presume());
+        return presumed(token, verdicts);
     };
     match token.verify(alg, &keys) {
         Ok(verified) => {
@@ -72,38 +108,58 @@ async fn check_signature(
                 "the token was not accepted: its signature is not that of its issuer",
             );
             verdicts.settle::<()>("signature", Err(refusal), |()| String::new())?;
-            Ok(token.presume())
+            presumed(*token, verdicts)
         }
     }
 }
 
-fn no_key(error: &KeysError) -> Refusal {
-    match error {
-        KeysError::Unknown => Refusal::new(
+/// What `explain` goes on with after a refusal; a request cannot come here.
+fn presumed(token: Unverified, verdicts: &Verdicts) -> Result<Verified, Refusal> {
+    let presumption = verdicts
+        .presumption()
+        .ok_or_else(|| Refusal::new(Reason::Internal, "an unverified token was let through"))?;
+    Ok(token.presume(presumption))
+}
+
+fn no_key(error: &KeysError, kid: Option<&str>) -> Refusal {
+    let (reason, words, retry_after) = match error {
+        KeysError::Unknown => (
             Reason::KeyUnknown,
             "the token was not accepted: its issuer does not publish the key that it names",
+            None,
         ),
-        KeysError::NoFit => Refusal::new(
+        KeysError::NoFit => (
             Reason::KeyUnknown,
             "the token was not accepted: no key of its issuer fits it, or it names none and several do",
+            None,
         ),
         KeysError::Unavailable { kind, retry_after } => {
             let (reason, words) = match kind {
-                UnavailableKind::Failed => (Reason::KeysUnavailable, "cannot be had"),
-                UnavailableKind::TimedOut => (Reason::KeysTimedOut, "did not arrive in time"),
-                UnavailableKind::Busy => {
-                    (Reason::KeysBusy, "are being fetched for too many requests")
-                }
+                UnavailableKind::Failed => (
+                    Reason::KeysUnavailable,
+                    "the keys of the token's issuer cannot be had: try again later",
+                ),
+                UnavailableKind::TimedOut => (
+                    Reason::KeysTimedOut,
+                    "the keys of the token's issuer did not arrive in time: try again later",
+                ),
+                UnavailableKind::Busy => (
+                    Reason::KeysBusy,
+                    "too many requests wait for the keys of the token's issuer: try again later",
+                ),
                 UnavailableKind::Cooldown => (
                     Reason::KeysBusy,
-                    "were fetched too recently to look for a new one",
+                    "the keys of the token's issuer were fetched too recently to look for a new one: try again later",
                 ),
             };
-            Refusal::new(
-                reason,
-                format!("the keys of the token's issuer {words}: try again later"),
-            )
-            .retry_after(*retry_after)
+            (reason, words, Some(*retry_after))
         }
+    };
+    let kid = kid.map_or_else(|| "none".to_owned(), |kid| format!("{:?}", cut(kid)));
+    let refusal =
+        Refusal::new(reason, words).with_detail(format!("{words} (kid, unverified: {kid})"));
+    match retry_after {
+        Some(after) => refusal.retry_after(after),
+        None => refusal,
     }
 }

@@ -60,6 +60,11 @@ impl Documents {
         })
     }
 
+    /// Whether anything stands at `path` under an issuer without a path.
+    pub(super) fn names(path: &str) -> bool {
+        path == "/token" || path == "/keys" || path.starts_with("/.well-known/")
+    }
+
     pub(super) fn find(&self, path: &str) -> Option<&Document> {
         self.by_path.get(path)
     }

@@ -31,6 +31,8 @@ pub struct Listed {
     issuer: String,
     /// `host[:port]` in lower case, without the port that the scheme implies.
     host: String,
+    /// That port, such as `:443`.
+    implied: &'static str,
     documents: Documents,
 }
 
@@ -86,6 +88,11 @@ impl Listed {
         Ok(Self {
             issuer: issuer.to_owned(),
             host: host.unwrap_or_default(),
+            implied: if issuer.starts_with("https:") {
+                ":443"
+            } else {
+                ":80"
+            },
             documents: Documents::new(
                 &base.unwrap_or_default(),
                 &template.for_issuer(issuer),
@@ -107,10 +114,10 @@ impl Listed {
 fn find_listed<'a>(issuers: &'a [Listed], host: Option<&str>, path: &str) -> Option<Found<'a>> {
     // Paths are whole ones, so that at most one issuer of a host knows a path.
     if let [_, _, ..] = issuers
-        && let Some(host) = host.map(plain_host)
+        && let Some(host) = host
         && let Some(found) = issuers
             .iter()
-            .filter(|issuer| issuer.host == host)
+            .filter(|issuer| issuer.host == plain_host(host, issuer.implied))
             .find_map(|issuer| issuer.find(path))
     {
         return Some(found);
@@ -118,13 +125,10 @@ fn find_listed<'a>(issuers: &'a [Listed], host: Option<&str>, path: &str) -> Opt
     issuers.first()?.find(path)
 }
 
-/// A `Host` in lower case, without the ports that schemes imply.
-fn plain_host(host: &str) -> String {
+/// A `Host` in lower case, without the port that the scheme implies.
+fn plain_host(host: &str, implied: &str) -> String {
     let host = host.to_ascii_lowercase();
-    let plain = host
-        .strip_suffix(":443")
-        .or_else(|| host.strip_suffix(":80"));
-    plain.unwrap_or(&host).to_owned()
+    host.strip_suffix(implied).unwrap_or(&host).to_owned()
 }
 
 fn find_requested<'a>(
@@ -133,6 +137,9 @@ fn find_requested<'a>(
     host: Option<&str>,
     path: &str,
 ) -> Result<Option<Found<'a>>, Refusal> {
+    if !Documents::names(path) {
+        return Ok(None);
+    }
     let host = host
         .filter(|host| host.len() <= 255 && !host.contains('@'))
         .and_then(|host| host.parse::<Authority>().ok())
@@ -142,7 +149,7 @@ fn find_requested<'a>(
                 "the request has no usable Host header, which becomes the issuer here",
             )
         })?;
-    let issuer = format!("http://{}", plain_host(host.as_str()));
+    let issuer = format!("http://{}", plain_host(host.as_str(), ":80"));
     if path == "/token" {
         return Ok(Some(Found::Token(Cow::Owned(issuer))));
     }
@@ -162,7 +169,10 @@ mod tests {
 
     #[test]
     fn hosts_compare_without_case_and_implied_ports() {
-        assert_eq!(plain_host("STS.example.com:443"), "sts.example.com");
-        assert_eq!(plain_host("sts.example.com:8443"), "sts.example.com:8443");
+        assert_eq!(plain_host("STS.example.com:443", ":443"), "sts.example.com");
+        assert_eq!(
+            plain_host("sts.example.com:443", ":80"),
+            "sts.example.com:8443"
+        );
     }
 }

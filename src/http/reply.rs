@@ -13,7 +13,7 @@ use super::accept::Form;
 use super::documents::{Document, MAX_AGE};
 use super::request_id;
 use crate::grant::Redeemed;
-use crate::oauth::{ErrorCode, Reason, Refusal, TokenResponse, description_bytes};
+use crate::oauth::{ErrorCode, Reason, Refusal, TokenResponse, TokenType, description_bytes};
 
 /// Which mapping of refusals to statuses applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,14 @@ pub(super) fn token(redeemed: &Redeemed, form: Form) -> Response {
     match form {
         Form::Bare => no_store(with_type("application/jwt", issued.token.clone())),
         Form::Object => {
-            let object = TokenResponse::new(&issued.token, redeemed.kind, issued.expires_in);
+            let object = TokenResponse {
+                access_token: &issued.token,
+                issued_token_type: redeemed.kind.map(TokenType::urn),
+                token_type: redeemed.kind.map_or("Bearer", TokenType::usage),
+                expires_in: issued.expires_in,
+                scope: redeemed.scope.as_deref(),
+                id_token: redeemed.id_token.as_deref(),
+            };
             no_store(json_reply(StatusCode::OK, &object))
         }
     }

@@ -1,9 +1,10 @@
 //! The routes: one look-up by path, then the method.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Buf;
-use futures_util::Stream;
+use futures_util::{FutureExt, Stream};
 use warp::filters::BoxedFilter;
 use warp::filters::path::FullPath;
 use warp::http::header::IF_NONE_MATCH;
@@ -26,12 +27,22 @@ pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<Peer>())
         .and(warp::body::stream())
-        .then(answer)
+        .then(answer_or_fail)
         .map(Reply::into_response)
         .boxed()
 }
 
-async fn answer(
+/// The head of a request, and the id that its reply carries.
+struct Head {
+    method: Method,
+    path: FullPath,
+    headers: HeaderMap,
+    peer: Option<Peer>,
+    id: String,
+}
+
+/// Answers, also where a defect makes the answer panic: the caller gets its request id, the log the rest.
+async fn answer_or_fail(
     site: Arc<Site>,
     method: Method,
     path: FullPath,
@@ -39,32 +50,53 @@ async fn answer(
     peer: Option<Peer>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Response {
-    let id = request_id::of(&headers, site.clock.as_ref(), site.random.as_ref());
-    let path = path.as_str();
-    let response = match site.issuers.find(&headers, path) {
+    let head = Head {
+        id: request_id::of(&headers, site.clock.as_ref(), site.random.as_ref()),
+        method,
+        path,
+        headers,
+        peer,
+    };
+    let answer = AssertUnwindSafe(answer(&site, &head, body));
+    let response = answer.catch_unwind().await.unwrap_or_else(|_| {
+        let reason = Reason::Internal.code();
+        tracing::error!(target: "audit", outcome = "error", reason, request_id = head.id);
+        let refusal = Refusal::new(Reason::Internal, "a defect");
+        reply::refusal(&refusal, Dialect::OAuth, &head.id)
+    });
+    reply::with_request_id(response, &head.id)
+}
+
+async fn answer(
+    site: &Site,
+    head: &Head,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+) -> Response {
+    let (method, id) = (&head.method, head.id.as_str());
+    let path = head.path.as_str();
+    if let Some((status, word)) = health(site, path) {
+        return read_only(method, id, || reply::health(status, word));
+    }
+    match site.issuers.find(&head.headers, path) {
         Ok(Some(Found::Token(issuer))) if method == Method::POST => {
             let call = token::Call {
                 issuer: &issuer,
-                headers: &headers,
-                remote: peer.and_then(|peer| peer.0),
-                request_id: &id,
+                headers: &head.headers,
+                remote: head.peer.and_then(|peer| peer.0),
+                request_id: id,
             };
-            token::handle(&site, &call, body).await
+            token::handle(site, &call, body).await
         }
-        Ok(Some(Found::Token(_))) => reply::method_not_allowed("POST", &id),
-        Ok(Some(Found::Document(document))) => {
-            read_only(&method, &id, || reply::document(&document, tags(&headers)))
+        Ok(Some(Found::Token(_))) => reply::method_not_allowed("POST", id),
+        Ok(Some(Found::Document(document))) => read_only(method, id, || {
+            reply::document(&document, tags(&head.headers))
+        }),
+        Ok(None) => {
+            let refusal = Refusal::new(Reason::NotFound, "there is nothing at this path");
+            reply::refusal(&refusal, Dialect::OAuth, id)
         }
-        Ok(None) => health(&site, path).map_or_else(
-            || {
-                let refusal = Refusal::new(Reason::NotFound, "there is nothing at this path");
-                reply::refusal(&refusal, Dialect::OAuth, &id)
-            },
-            |(status, word)| read_only(&method, &id, || reply::health(status, word)),
-        ),
-        Err(refusal) => reply::refusal(&refusal, Dialect::OAuth, &id),
-    };
-    reply::with_request_id(response, &id)
+        Err(refusal) => reply::refusal(&refusal, Dialect::OAuth, id),
+    }
 }
 
 /// What is only fetched takes GET and HEAD.

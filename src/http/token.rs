@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::Stream;
-use warp::http::HeaderMap;
 use warp::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 
 use super::reply::{self, Dialect};
 use super::{Site, accept, body};
-use crate::grant::{Event, Redeemed, RequestFacts, Simple, authenticate};
-use crate::oauth::{Form, Reason, Refusal, TokenType, cut};
+use crate::clients::TOKEN_EXCHANGE;
+use crate::grant::{self, Event, Redeemed, RequestFacts, Simple};
+use crate::oauth::{Form, Reason, Refusal, cut};
 
 /// What is known of a token request before its body is read.
 #[derive(Debug)]
@@ -25,6 +26,24 @@ pub(super) struct Call<'a> {
     pub(super) remote: Option<SocketAddr>,
     /// Its id, as it stands in the reply.
     pub(super) request_id: &'a str,
+}
+
+impl Call<'_> {
+    /// What the grants look at beside the body; a request with two credentials has none that counts.
+    fn outside_body(&self) -> Result<grant::Call<'_>, Refusal> {
+        let mut credentials = self.headers.get_all(AUTHORIZATION).iter();
+        let authorization = credentials.next().map(HeaderValue::as_bytes);
+        if credentials.next().is_some() {
+            return Err(Refusal::new(
+                Reason::ParameterRepeated,
+                "the Authorization header stands more than once",
+            ));
+        }
+        Ok(grant::Call {
+            issuer: self.issuer,
+            authorization,
+        })
+    }
 }
 
 /// Answers a token request.
@@ -43,7 +62,7 @@ pub(super) async fn handle(
         Ok(read) => read,
         Err(refusal) => {
             site.sampled
-                .count(&refusal, request_id, site.clock.as_ref());
+                .count(refusal.reason, request_id, site.clock.as_ref());
             return reply::refusal(&refusal, Dialect::OAuth, request_id);
         }
     };
@@ -57,7 +76,13 @@ pub(super) async fn handle(
         request_id,
         duration_us: micros(site.clock.monotonic().saturating_sub(started)),
     };
-    event.write(result.as_ref().map(|_| ()), &facts);
+    match &result {
+        Err(refusal) if refusal.reason.is_sampled() => {
+            site.sampled
+                .count(refusal.reason, request_id, site.clock.as_ref());
+        }
+        result => event.write(result.as_ref().map(|_| ()), &facts),
+    }
     match result {
         Ok(redeemed) => {
             let default = match dialect {
@@ -77,14 +102,7 @@ async fn redeem_form(
     event: &mut Event,
 ) -> Result<Redeemed, Refusal> {
     let form = Form::parse(body)?;
-    site.grants
-        .redeem(
-            &form,
-            call.issuer,
-            call.headers.contains_key(AUTHORIZATION),
-            event,
-        )
-        .await
+    site.grants.redeem(&form, call.outside_body()?, event).await
 }
 
 async fn redeem_simple(
@@ -95,12 +113,12 @@ async fn redeem_simple(
 ) -> Result<Redeemed, Refusal> {
     event.grant = Simple::NAME;
     let request = Simple::parse(body)?;
-    authenticate(call.headers.contains_key(AUTHORIZATION))?;
-    let issued = request.redeem(&site.exchange, call.issuer, event).await?;
-    Ok(Redeemed {
-        issued,
-        kind: TokenType::AccessToken,
-    })
+    let call = call.outside_body()?;
+    let caller = site
+        .grants
+        .identify(call, None, TOKEN_EXCHANGE, event)
+        .await?;
+    request.redeem(&site.exchange, &caller, event).await
 }
 
 /// Which of the two bodies it is; parameters such as `charset` do not matter.

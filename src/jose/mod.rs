@@ -18,5 +18,5 @@ pub use keyset::{CandidateKeys, Candidates, KeySet, KeySetError, Skipped};
 pub use private_jwk::{PrivateJwk, UnusableKey};
 pub use public_jwk::{PublicJwk, PublicKey};
 pub use signing::{SigningFailed, SigningKey};
-pub use token::{Claims, LONGEST_TOKEN, Malformed, Unverified, Verified};
+pub use token::{Claims, LONGEST_TOKEN, Malformed, Presumption, Unverified, Verified};
 pub use verifying::{KeyRejected, VerifyingKey};

@@ -65,13 +65,23 @@ impl SigningKey {
 
     /// A compact JWS over `claims`, which is the JSON of a claims set (RFC 7515 §7.1).
     pub fn sign(&self, claims: &[u8]) -> Result<String, SigningFailed> {
-        let mut token = String::with_capacity(self.header.len() + claims.len() * 4 / 3 + 350);
+        let mut token = String::with_capacity(self.token_length(claims.len()));
         token.push_str(&self.header);
         base64url::encode_onto(claims, &mut token);
         let signature = self.try_sign(token.as_bytes()).map_err(|_| SigningFailed)?;
         token.push('.');
         base64url::encode_onto(signature, &mut token);
         Ok(token)
+    }
+
+    /// The length of a token over a claims set of `claims` bytes.
+    pub fn token_length(&self, claims: usize) -> usize {
+        let signature = match &self.pair {
+            KeyPair::Ec(_) => 64,
+            KeyPair::Rsa(pair) => pair.public_modulus_len(),
+        };
+        let encoded = |bytes: usize| (bytes * 4).div_ceil(3);
+        self.header.len() + encoded(claims) + 1 + encoded(signature)
     }
 
     /// The algorithm of its signatures.

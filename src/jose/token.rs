@@ -1,5 +1,6 @@
 //! A foreign token, before and after its signature was checked (RFC 7515, RFC 7519).
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -18,7 +19,6 @@ const REFUSED_HEADERS: [&str; 7] = ["crit", "b64", "jwk", "jku", "x5u", "x5c", "
 pub struct Malformed(String);
 
 /// What a token says of itself; nothing of it may be believed.
-#[derive(Debug)]
 pub struct Unverified {
     signing_input: String,
     signature: Vec<u8>,
@@ -41,6 +41,17 @@ pub struct Claims {
     exp: f64,
     nbf: Option<f64>,
     iat: Option<f64>,
+}
+
+/// The leave to go on without a proof; only what explains, and issues nothing, has one.
+#[derive(Clone, Copy, Debug)]
+pub struct Presumption(());
+
+impl Presumption {
+    /// For `explain`, which shows what the steps behind a refusal would say.
+    pub(crate) fn to_explain() -> Self {
+        Self(())
+    }
 }
 
 /// A token whose signature was made by a key of its issuer. Only this type can be decided on.
@@ -120,7 +131,7 @@ impl Unverified {
     }
 
     /// Takes the token for verified without any proof, so that `explain` can say what would follow.
-    pub fn presume(self) -> Verified {
+    pub fn presume(self, _: Presumption) -> Verified {
         self.into_verified()
     }
 
@@ -129,6 +140,15 @@ impl Unverified {
             claims: self.claims,
             alg: self.header.alg,
         }
+    }
+}
+
+// The signature makes a token of the rest.
+impl fmt::Debug for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unverified")
+            .field("header", &self.header)
+            .finish_non_exhaustive()
     }
 }
 
@@ -260,7 +280,7 @@ mod tests {
         assert_eq!((token.alg(), token.kid()), ("RS256", Some("k")));
         assert_eq!(token.issuer(), Some("https://i"));
         assert!((token.exp() - 1.5).abs() < f64::EPSILON);
-        let verified = token.presume();
+        let verified = token.presume(Presumption::to_explain());
         assert_eq!(verified.claims().audiences().unwrap(), ["a", "b"]);
     }
 

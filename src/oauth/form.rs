@@ -1,16 +1,19 @@
 //! The `application/x-www-form-urlencoded` body of a token request (RFC 6749 §3.2).
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::{Reason, Refusal, cut};
 
 /// Parameters that may stand more than once (RFC 8693 §2.1).
 const REPEATABLE: [&str; 2] = ["audience", "resource"];
 
+/// How many parameters a form may have; no request needs nearly as many.
+const MOST_PAIRS: usize = 100;
+
 /// A parsed form whose single-valued parameters are known to stand at most once.
 ///
 /// Empty parameters count as absent, and unknown ones are ignored (RFC 6749 §3.2).
-#[derive(Debug)]
 pub struct Form<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
@@ -20,6 +23,12 @@ impl<'a> Form<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, Refusal> {
         let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(body) {
+            if pairs.len() == MOST_PAIRS {
+                return Err(Refusal::new(
+                    Reason::ParameterMalformed,
+                    format!("the form has more than {MOST_PAIRS} parameters"),
+                ));
+            }
             // The parser puts U+FFFD where bytes were not UTF-8, and nobody sends one on purpose.
             if name.contains('\u{fffd}') || value.contains('\u{fffd}') {
                 return Err(Refusal::new(
@@ -63,11 +72,29 @@ impl<'a> Form<'a> {
             .map(|(_, value)| value.as_ref())
     }
 
+    /// The scopes that the form asks for (RFC 6749 §3.3).
+    pub fn scopes(&self) -> Vec<String> {
+        let scopes = self.get("scope").unwrap_or_default().split(' ');
+        scopes
+            .filter(|scope| !scope.is_empty())
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// All parameters, in the order of the form.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs
             .iter()
             .map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+}
+
+// Values may be tokens and secrets.
+impl fmt::Debug for Form<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.pairs.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 

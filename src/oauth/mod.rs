@@ -17,3 +17,6 @@ pub use token_type::TokenType;
 
 /// `grant_type` of a token exchange (RFC 8693 §2.1).
 pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// `grant_type` of a token for the client itself (RFC 6749 §4.4.2).
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";

@@ -146,6 +146,17 @@ reasons! {
 }
 
 impl Reason {
+    /// Whether it is decided without looking at a token, so that a flood of it must not fill the log.
+    pub fn is_sampled(self) -> bool {
+        matches!(
+            self,
+            Self::BodyTimeout
+                | Self::BodyTooLarge
+                | Self::ContentTypeUnsupported
+                | Self::Overloaded
+        )
+    }
+
     /// Status and `error` in replies to OAuth forms and on every path but the simple exchange.
     pub fn oauth(self) -> (u16, ErrorCode) {
         match self {

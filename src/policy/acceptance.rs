@@ -46,15 +46,8 @@ impl Policy {
         let Some(typ) = token.typ() else {
             return Ok(());
         };
-        let short = |typ: &str| {
-            let typ = typ.to_ascii_lowercase();
-            typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
-        };
-        if self
-            .types
-            .iter()
-            .any(|accepted| short(accepted) == short(typ))
-        {
+        let short = plain_type(typ);
+        if self.types.contains(&short) {
             return Ok(());
         }
         Err(Refusal::new(
@@ -134,4 +127,10 @@ pub(super) fn seen_audience(token: &Verified) -> String {
         Some(seen) => format!("the token's aud {}", cut(&seen.join(", "))),
         None => "a token without a usable aud".to_owned(),
     }
+}
+
+/// A media type as `typ` abbreviates it (RFC 7515 §4.1.9): lower case, without `application/`.
+pub(super) fn plain_type(typ: &str) -> String {
+    let typ = typ.to_ascii_lowercase();
+    typ.strip_prefix("application/").unwrap_or(&typ).to_owned()
 }

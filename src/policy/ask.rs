@@ -1,33 +1,65 @@
-//! What a request asks for, and what it gets.
+//! What a request asks for, who asks, and what it gets.
+
+use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::cel::RequestView;
+use super::Targets;
+use super::cel::{ClientView, RequestView};
 use crate::jose::SigningAlgorithm;
-use crate::oauth::{Refusal, TokenType};
+use crate::oauth::TokenType;
 
 /// What a request asks for, beside the token that it brings.
 #[derive(Debug)]
 pub struct Ask<'a> {
-    /// Every `audience` and `resource`, in order, without duplicates.
-    pub audiences: &'a [String],
-    /// Why the targets asked for cannot even be read; reported when it is their turn.
-    pub bad_target: Option<&'a Refusal>,
+    /// Every `audience` and `resource`.
+    pub targets: &'a Targets,
     /// Every scope.
     pub scopes: &'a [String],
     /// The kind of token asked for.
     pub requested_token_type: TokenType,
     /// The signing algorithm asked for, by name (simple exchange).
     pub alg: Option<&'a str>,
+    /// The client that asks, where one does.
+    pub client: Option<Asker<'a>>,
+}
+
+/// A client that asks, as far as the rules look at it.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// Its `client_id`.
+    pub id: &'a str,
+    /// Its name for people.
+    pub name: &'a str,
+    /// Whether it proved a secret; without, it gets nothing but its own id.
+    pub proved: bool,
+    /// What it may ask for besides the targets in force.
+    pub audiences: &'a [String],
+    /// Whether the client with this id lets it ask for its tokens.
+    pub trusted_by: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+impl fmt::Debug for Asker<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Asker({})", self.id)
+    }
 }
 
 impl<'a> Ask<'a> {
-    pub(super) fn view(&self) -> RequestView<'a> {
+    pub(super) fn request_view(&self) -> RequestView<'a> {
         RequestView {
-            audience: self.audiences.iter().map(String::as_str).collect(),
+            audience: self.targets.iter().collect(),
             scope: self.scopes.iter().map(String::as_str).collect(),
             requested_token_type: self.requested_token_type.urn(),
         }
+    }
+
+    pub(super) fn client_view(&self) -> Option<ClientView<'a>> {
+        self.client.map(|client| ClientView {
+            id: client.id,
+            name: client.name,
+            authenticated: client.proved,
+        })
     }
 }
 
@@ -40,4 +72,6 @@ pub struct Decision {
     pub alg: SigningAlgorithm,
     /// Every claim that the policy gives, `sub` among them.
     pub claims: Map<String, Value>,
+    /// The scopes granted, where these are not just what was asked.
+    pub scope: Option<String>,
 }

@@ -6,10 +6,19 @@ use serde_json::{Map, Value};
 
 use super::acceptance::seen_audience;
 use super::cel::{Scope, Verdict};
+use super::scopes::Granted;
 use super::terms::signing_alg;
 use super::{Ask, Condition, Decision, Policy, Rule, Terms, Verdicts};
 use crate::jose::{SigningAlgorithm, Verified};
-use crate::oauth::{Reason, Refusal, cut};
+use crate::oauth::{Reason, Refusal};
+
+/// The audience and the scopes that a case grants.
+#[derive(Debug)]
+pub struct Granting<'a> {
+    /// `None` only where `explain` goes on past a refusal.
+    aud: Option<Vec<String>>,
+    scopes: Granted<'a>,
+}
 
 /// One verified token, what is asked for it, and the rules that it is measured against.
 pub struct Case<'a> {
@@ -32,7 +41,14 @@ impl Policy {
 
     fn scope<'a>(&'a self, token: &'a Verified, ask: &Ask<'a>) -> Scope<'a> {
         let claims = token.claims().members();
-        Scope::new(&self.root, claims, &self.connector, None, &ask.view())
+        let request = ask.request_view();
+        Scope::new(
+            &self.root,
+            claims,
+            &self.connector,
+            ask.client_view(),
+            &request,
+        )
     }
 }
 
@@ -53,29 +69,31 @@ impl<'a> Case<'a> {
         self.rule_in_force(verdicts)
     }
 
-    /// The audiences of the new token, and that no scope is asked which cannot be granted.
-    pub fn target(
+    /// The audiences of the new token and the scopes that are granted.
+    pub fn grant(
         &self,
         terms: &Terms<'_>,
         verdicts: &mut Verdicts,
-    ) -> Result<Option<Vec<String>>, Refusal> {
+    ) -> Result<Granting<'a>, Refusal> {
         let aud = self.policy.target(self.token, self.ask, terms);
         let aud = verdicts.settle("audience", aud, |aud| {
             format!("the new token's aud is {}", aud.join(", "))
         })?;
-        verdicts.settle("scope", check_scopes(self.ask), |()| {
-            "no scope is asked".to_owned()
-        })?;
-        Ok(aud)
+        let scopes = self.policy.grant_scopes(self.ask, terms);
+        let scopes = verdicts.settle("scope", scopes, Granted::words)?;
+        Ok(Granting {
+            aud,
+            scopes: scopes.unwrap_or_default(),
+        })
     }
 
-    /// What else the new token says: its algorithm and its claims.
+    /// What the new token says.
     ///
     /// `signs` holds the algorithms that can sign, the default first.
     pub fn decide(
         &self,
         terms: &Terms<'_>,
-        aud: Option<Vec<String>>,
+        granting: Granting<'_>,
         signs: &[SigningAlgorithm],
         verdicts: &mut Verdicts,
     ) -> Result<Option<Decision>, Refusal> {
@@ -84,47 +102,95 @@ impl<'a> Case<'a> {
             format!("the new token is signed with {alg}")
         })?;
         let upstream = self.token.claims().members();
-        let claims = self.policy.map_claims(upstream, terms.grants, &self.scope);
+        let given = self.policy.scope_claims(&granting.scopes, upstream);
+        let claims = self
+            .policy
+            .map_claims(upstream, given, terms.grants, &self.scope);
         let claims = verdicts.settle("claims", claims, |claims| {
             let names: Vec<_> = claims.keys().map(String::as_str).collect();
             format!("given by the connector: {}", names.join(", "))
         })?;
-        Ok(match (aud, alg, claims) {
-            (Some(aud), Some(alg), Some(claims)) => Some(Decision { aud, alg, claims }),
-            _ => None,
-        })
+        let (Some(aud), Some(alg), Some(mut claims)) = (granting.aud, alg, claims) else {
+            return Ok(None);
+        };
+        let aud = self.with_peers(aud, &granting.scopes, &mut claims);
+        Ok(Some(Decision {
+            aud,
+            alg,
+            claims,
+            scope: granting.scopes.reply(self.ask),
+        }))
+    }
+
+    /// Cross-client audiences follow those asked, then comes the asking client, named in `azp` (as Dex).
+    fn with_peers(
+        &self,
+        aud: Vec<String>,
+        scopes: &Granted<'_>,
+        claims: &mut Map<String, Value>,
+    ) -> Vec<String> {
+        let Some(client) = self.ask.client.filter(|_| !scopes.peers.is_empty()) else {
+            return aud;
+        };
+        let mut all: Vec<String> = self.ask.targets.iter().map(str::to_owned).collect();
+        for peer in scopes.peers.iter().copied().chain([client.id]) {
+            if !all.iter().any(|known| known == peer) {
+                all.push(peer.to_owned());
+            }
+        }
+        if all.len() > 1 {
+            claims.insert("azp".to_owned(), client.id.into());
+        }
+        all
     }
 
     /// Whether a verified actor may act for the subject (RFC 8693 §4.4, and `actors`).
     pub fn check_actor(&self, actor: &Verified) -> Result<(), Refusal> {
         let (subject, actor) = (self.token.claims().members(), actor.claims().members());
+        if actor
+            .get("sub")
+            .and_then(Value::as_str)
+            .is_none_or(str::is_empty)
+        {
+            return Err(Refusal::new(
+                Reason::ActorRefused,
+                "the actor token has no usable `sub`, so the new token could not name its actor",
+            ));
+        }
         if may_act(subject, actor) {
             return Ok(());
         }
         let mut scope = self.policy.scope(self.token, self.ask);
         scope.with_actor(actor);
-        let unasked = self.ask.audiences.is_empty();
-        let allowed = self.policy.actors.iter().any(|condition| {
-            !(unasked && condition.mentions_request_audience())
-                && matches!(scope.holds(condition), Verdict::Holds)
-        });
-        if allowed {
-            return Ok(());
+        let mut skipped = false;
+        for condition in &self.policy.actors {
+            if self.ask.targets.is_empty() && condition.mentions_request_audience() {
+                skipped = true;
+            } else if scope.holds(condition) {
+                return Ok(());
+            }
         }
-        Err(Refusal::new(
-            Reason::ActorRefused,
-            "the actor may not act for this subject: its `may_act` does not name it, and no condition in `actors` of the subject's connector holds",
-        ))
+        Err(if skipped {
+            Refusal::new(
+                Reason::AudienceRequired,
+                "ask for an `audience`: who may act for this subject depends on it",
+            )
+        } else {
+            Refusal::new(
+                Reason::ActorRefused,
+                "the actor may not act for this subject: its `may_act` does not name it, and no condition in `actors` of the subject's connector holds",
+            )
+        })
     }
 
     fn check(&self, condition: &Condition) -> Result<(), Refusal> {
         self.audience_is_asked(condition)?;
-        match self.scope.holds(&condition.expr) {
+        match self.scope.verdict(&condition.expr) {
             Verdict::Holds => Ok(()),
             Verdict::Fails(why) => Err(self.policy.refuse(
                 Reason::ConditionFalse,
                 format!(
-                    "the condition {} of the connector does not hold for this token",
+                    "the condition {} of the connector does not hold for this token: {why}",
                     condition.place
                 ),
                 format!(
@@ -138,7 +204,7 @@ impl<'a> Case<'a> {
 
     /// A condition on what is asked says nothing about a request that asks for nothing.
     fn audience_is_asked(&self, condition: &Condition) -> Result<(), Refusal> {
-        if self.ask.audiences.is_empty() && condition.expr.mentions_request_audience() {
+        if self.ask.targets.is_empty() && condition.expr.mentions_request_audience() {
             return Err(self.policy.refuse(
                 Reason::AudienceRequired,
                 "ask for an `audience`: the rules for this token depend on it".to_owned(),
@@ -163,12 +229,13 @@ impl<'a> Case<'a> {
             verdicts.settle(&rule.when.place, self.audience_is_asked(&rule.when), |()| {
                 format!("rule {}: {}", rule.name, rule.when.expr.source())
             })?;
-            match self.scope.holds(&rule.when.expr) {
-                Verdict::Holds => return self.enter(rule, verdicts),
-                Verdict::Fails(why) => verdicts.note(&rule.when.place, || {
-                    format!("rule {} is not in force ({why})", rule.name)
-                }),
+            if self.scope.holds(&rule.when.expr) {
+                return self.enter(rule, verdicts);
             }
+            verdicts.note(&rule.when.place, || {
+                let why = self.scope.why_not(&rule.when.expr);
+                format!("rule {} is not in force ({why})", rule.name)
+            });
         }
         let names: Vec<_> = self
             .policy
@@ -218,17 +285,4 @@ fn may_act(subject: &Map<String, Value>, actor: &Map<String, Value>) -> bool {
                     .iter()
                     .all(|(name, value)| actor.get(name) == Some(value))
         })
-}
-
-fn check_scopes(ask: &Ask<'_>) -> Result<(), Refusal> {
-    match ask.scopes.first() {
-        None => Ok(()),
-        Some(scope) => Err(Refusal::new(
-            Reason::ScopeRefused,
-            format!(
-                "the scope {} is not known here: leave `scope` out",
-                cut(scope)
-            ),
-        )),
-    }
 }

@@ -1,9 +1,10 @@
-//! The claims of a new token: computed ones first, then copied ones.
+//! The claims of a new token: computed ones first, then those of scopes, then copied ones.
 
 use serde_json::{Map, Value};
 
 use super::cel::Scope;
-use super::{Grants, Policy};
+use super::{Grants, Policy, subject};
+use crate::config::SubjectFormat;
 use crate::oauth::{Reason, Refusal, cut};
 
 impl Policy {
@@ -11,6 +12,7 @@ impl Policy {
     pub(super) fn map_claims(
         &self,
         upstream: &Map<String, Value>,
+        scope_given: Map<String, Value>,
         grants: &Grants,
         scope: &Scope<'_>,
     ) -> Result<Map<String, Value>, Refusal> {
@@ -26,13 +28,18 @@ impl Policy {
                 Err(why) => {
                     return Err(self.refuse(
                         Reason::ClaimFailed,
-                        format!("the claim `{name}` could not be computed for this token"),
+                        format!("the claim `{name}` could not be computed for this token ({why})"),
                         format!(
                             "the claim `{name}` could not be computed: {} ({why})",
                             expr.source()
                         ),
                     ));
                 }
+            }
+        }
+        for (name, value) in scope_given {
+            if !claims.contains_key(&name) && !withheld.contains(&&name) {
+                claims.insert(name, value);
             }
         }
         for name in &grants.clone_claims {
@@ -51,6 +58,9 @@ impl Policy {
         match claims.get_mut("sub") {
             Some(Value::String(sub)) if !sub.is_empty() => {
                 sub.insert_str(0, &self.subject_prefix);
+                if self.limits.subject_format == SubjectFormat::Dex {
+                    *sub = subject::dex(sub, &self.connector);
+                }
                 Ok(())
             }
             found => {

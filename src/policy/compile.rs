@@ -1,7 +1,6 @@
 //! From a connector's settings to its compiled policy; every bad expression is reported with its path.
 
-use std::collections::HashSet;
-
+use super::acceptance::plain_type;
 use super::cel::{self, Expr, Kind};
 use super::{Accepted, Condition, Grants, Limits, Policy, Rule, tenant};
 use crate::config;
@@ -27,20 +26,25 @@ impl Policy {
         };
         let path = &settings.path;
         let allow = compiler.conditions(path, "", &settings.allow);
-        let actors = compiler.actors(path, &settings.actors);
-        let base = compiler.base(settings);
-        let rules: Vec<_> = settings
+        let rules: Vec<Conditions> = settings
             .rules
             .iter()
             .enumerate()
-            .map(|(index, rule)| compiler.rule(index, rule, settings))
+            .map(|(index, rule)| compiler.rule_conditions(index, rule))
             .collect();
-        let sound = compiler.sound;
-        let rules: Vec<Rule> = rules.into_iter().collect::<Option<_>>()?;
-        let (Some(allow), Some(actors), Some(base), true) = (allow, actors, base, sound) else {
+        compiler.check_tenant(settings, &allow, &rules);
+        compiler.warn_of_loose_targets(settings);
+        let actors = compiler.actors(path, &settings.actors);
+        let base = compiler.base(settings);
+        let rules: Vec<_> = rules
+            .into_iter()
+            .zip(&settings.rules)
+            .map(|(conditions, rule)| compiler.rule(conditions, rule, settings))
+            .collect();
+        if !compiler.sound {
             return None;
-        };
-        let policy = Self {
+        }
+        Some(Self {
             connector: settings.id.as_str().into(),
             shared: tenant::shared_issuer(&settings.issuer).is_some(),
             algorithms: settings
@@ -48,67 +52,44 @@ impl Policy {
                 .iter()
                 .filter_map(|name| name.parse().ok())
                 .collect(),
-            types: settings.types.clone(),
-            audiences: if settings.audiences == ["*"] {
-                Accepted::Any
-            } else {
-                Accepted::Only(settings.audiences.clone())
-            },
+            types: settings.types.iter().map(|typ| plain_type(typ)).collect(),
+            audiences: accepted(settings),
             allow,
             actors,
-            base,
+            base: base?,
+            rules: rules.into_iter().collect::<Option<_>>()?,
             rule_targets: settings
                 .rules
                 .iter()
-                .filter_map(|rule| rule.targets.clone())
-                .flatten()
-                .collect::<HashSet<_>>(),
-            rules,
+                .flat_map(targets_of)
+                .cloned()
+                .collect(),
             subject_prefix: settings.subject_prefix.clone().unwrap_or_default(),
+            groups: settings.groups,
+            user_name_key: settings.user_name_key.clone(),
             outlive_subject_token: settings.outlive_subject_token,
             limits,
             root: root.clone(),
-        };
-        policy.check_tenant(settings, problems).then_some(policy)
+        })
     }
+}
 
-    /// A shared issuer needs a condition that pins the tenant: its signature alone proves nothing.
-    fn check_tenant(&self, settings: &config::Connector, problems: &mut Problems) -> bool {
-        let Some(shared) = tenant::shared_issuer(&settings.issuer) else {
-            return true;
-        };
-        let mut sound = true;
-        if matches!(self.audiences, Accepted::Any) {
-            sound = false;
-            problems.error(
-                format!("{}.audiences", settings.path),
-                format!(
-                    "found [\"*\"], but tokens of {} are made for many services, and any of these could use them here: list the audience that your jobs ask for",
-                    shared.name
-                ),
-            );
-        }
-        let rules: Vec<_> = self
-            .rules
-            .iter()
-            .map(|rule| {
-                let own = std::iter::once(&rule.when).chain(&rule.allow);
-                own.map(|condition| &condition.expr).collect::<Vec<_>>()
-            })
-            .collect();
-        let allow: Vec<_> = self.allow.iter().map(|condition| &condition.expr).collect();
-        if !settings.allow_anyone && !shared.is_pinned(&allow, &rules) {
-            sound = false;
-            problems.error(
-                format!("{}.allow", settings.path),
-                format!(
-                    "no condition fixes the tenant, so {} could get a token here: add one such as {} (or, knowing what it means, allow_anyone = true)",
-                    shared.anybody, shared.example
-                ),
-            );
-        }
-        sound
+fn accepted(settings: &config::Connector) -> Accepted {
+    if settings.audiences == ["*"] {
+        Accepted::Any
+    } else {
+        Accepted::Only(settings.audiences.clone())
     }
+}
+
+fn targets_of(rule: &config::Rule) -> impl Iterator<Item = &String> {
+    rule.targets.iter().flatten()
+}
+
+/// A rule's conditions, compiled as far as they could be.
+struct Conditions {
+    when: Option<Condition>,
+    allow: Vec<Condition>,
 }
 
 struct Compiler<'a> {
@@ -129,33 +110,89 @@ impl Compiler<'_> {
     }
 
     /// The `allow` list under `path`; `place` names the rule that it belongs to, if any.
-    fn conditions(
-        &mut self,
-        path: &str,
-        place: &str,
-        sources: &[String],
-    ) -> Option<Vec<Condition>> {
-        let compiled: Vec<_> = sources
-            .iter()
-            .enumerate()
-            .map(|(index, source)| {
-                let expr = self.expr(format!("{path}.allow[{index}]"), source, Kind::Condition)?;
-                let place = format!("{place}allow[{index}]");
-                Some(Condition { place, expr })
-            })
-            .collect();
-        compiled.into_iter().collect()
+    fn conditions(&mut self, path: &str, place: &str, sources: &[String]) -> Vec<Condition> {
+        let compiled = sources.iter().enumerate().filter_map(|(index, source)| {
+            let expr = self.expr(format!("{path}.allow[{index}]"), source, Kind::Condition)?;
+            let place = format!("{place}allow[{index}]");
+            Some(Condition { place, expr })
+        });
+        compiled.collect()
     }
 
-    fn actors(&mut self, path: &str, sources: &[String]) -> Option<Vec<Expr>> {
-        let compiled: Vec<_> = sources
+    fn rule_conditions(&mut self, index: usize, rule: &config::Rule) -> Conditions {
+        let place = format!("rules[{index}].");
+        let when = self.expr(format!("{}.when", rule.path), &rule.when, Kind::Condition);
+        Conditions {
+            when: when.map(|expr| Condition {
+                place: format!("{place}when"),
+                expr,
+            }),
+            allow: self.conditions(&rule.path, &place, &rule.allow),
+        }
+    }
+
+    /// A shared issuer needs a condition that pins the tenant: its signature alone proves nothing.
+    fn check_tenant(
+        &mut self,
+        settings: &config::Connector,
+        allow: &[Condition],
+        rules: &[Conditions],
+    ) {
+        let Some(shared) = tenant::shared_issuer(&settings.issuer) else {
+            return;
+        };
+        if matches!(accepted(settings), Accepted::Any) {
+            self.sound = false;
+            self.problems.error(
+                format!("{}.audiences", settings.path),
+                format!(
+                    "found [\"*\"], but tokens of {} are made for many services, and any of these could use them here: list the audience that your jobs ask for",
+                    shared.name
+                ),
+            );
+        }
+        let allow: Vec<_> = allow.iter().map(|condition| &condition.expr).collect();
+        let rules: Vec<Vec<_>> = rules
             .iter()
-            .enumerate()
-            .map(|(index, source)| {
-                self.expr(format!("{path}.actors[{index}]"), source, Kind::Actor)
+            .map(|rule| {
+                let own = rule.when.iter().chain(&rule.allow);
+                own.map(|condition| &condition.expr).collect()
             })
             .collect();
-        compiled.into_iter().collect()
+        if !settings.allow_anyone && !shared.is_pinned(&allow, &rules) {
+            self.sound = false;
+            self.problems.error_once(
+                format!("{}.allow", settings.path),
+                format!(
+                    "no condition fixes the tenant, so {} could get a token here: add one such as {} (or, knowing what it means, allow_anyone = true)",
+                    shared.anybody, shared.example
+                ),
+            );
+        }
+    }
+
+    /// A target of the connector that a rule lists too is no longer granted without that rule.
+    fn warn_of_loose_targets(&mut self, settings: &config::Connector) {
+        let targets = settings.targets.iter().flatten().enumerate();
+        for (index, target) in targets {
+            let binding = |rule: &&config::Rule| targets_of(rule).any(|bound| bound == target);
+            if let Some(rule) = settings.rules.iter().find(binding) {
+                self.problems.warning(
+                    format!("{}.targets[{index}]", settings.path),
+                    format!(
+                        "the rule {:?} lists {target:?} too, so only that rule grants it: remove it in one of the two places",
+                        rule.name
+                    ),
+                );
+            }
+        }
+    }
+
+    fn actors(&mut self, path: &str, sources: &[String]) -> Vec<Expr> {
+        let compiled = sources.iter().enumerate().filter_map(|(index, source)| {
+            self.expr(format!("{path}.actors[{index}]"), source, Kind::Actor)
+        });
+        compiled.collect()
     }
 
     fn claims(&mut self, path: &str, sources: &[(String, String)]) -> Option<Vec<(String, Expr)>> {
@@ -191,6 +228,7 @@ impl Compiler<'_> {
         let alg = self.alg(&settings.path, settings.alg.as_ref());
         Some(Grants {
             targets: settings.targets.clone(),
+            scopes: settings.scopes.clone(),
             clone_claims: settings.clone_claims.clone(),
             claims: self.claims(&settings.path, &settings.claims)?,
             lifetime: settings.lifetime,
@@ -200,36 +238,32 @@ impl Compiler<'_> {
 
     fn rule(
         &mut self,
-        index: usize,
+        conditions: Conditions,
         rule: &config::Rule,
         settings: &config::Connector,
     ) -> Option<Rule> {
-        let place = format!("rules[{index}].");
-        let when = self.expr(format!("{}.when", rule.path), &rule.when, Kind::Condition);
-        let allow = self.conditions(&rule.path, &place, &rule.allow);
         let own = self.claims(&rule.path, &rule.claims);
         let alg = self.alg(&rule.path, rule.alg.as_ref());
         // Compiled once more for this rule, since an expression belongs to one list; errors are known.
-        let mut inherited = settings.claims.clone();
-        inherited.retain(|(name, _)| rule.claims.iter().all(|(other, _)| other != name));
-        let inherited = inherited
-            .into_iter()
+        let inherited = settings
+            .claims
+            .iter()
+            .filter(|(name, _)| rule.claims.iter().all(|(other, _)| other != name))
             .map(|(name, source)| {
-                Some((name, Expr::compile(self.root, &source, Kind::Claim).ok()?))
+                let expr = Expr::compile(self.root, source, Kind::Claim).ok()?;
+                Some((name.clone(), expr))
             })
-            .collect::<Option<Vec<_>>>()?;
+            .collect::<Option<Vec<_>>>();
         let base_alg = settings.alg.as_ref().and_then(|name| name.parse().ok());
         Some(Rule {
             name: rule.name.as_str().into(),
-            when: Condition {
-                place: format!("{place}when"),
-                expr: when?,
-            },
-            allow: allow?,
+            when: conditions.when?,
+            allow: conditions.allow,
             grants: Grants {
-                targets: appended(settings.targets.as_ref(), rule.targets.as_ref()),
+                targets: targets_in_force(settings, rule),
+                scopes: [&settings.scopes[..], &rule.scopes[..]].concat(),
                 clone_claims: [&settings.clone_claims[..], &rule.clone_claims[..]].concat(),
-                claims: inherited.into_iter().chain(own?).collect(),
+                claims: inherited?.into_iter().chain(own?).collect(),
                 lifetime: rule.lifetime.or(settings.lifetime),
                 alg: alg.or(base_alg),
             },
@@ -237,10 +271,25 @@ impl Compiler<'_> {
     }
 }
 
-/// The connector's targets, then the rule's; absent only where both are.
-fn appended(base: Option<&Vec<String>>, own: Option<&Vec<String>>) -> Option<Vec<String>> {
-    match (base, own) {
-        (None, None) => None,
-        (base, own) => Some(base.into_iter().chain(own).flatten().cloned().collect()),
+/// The connector's targets that no other rule binds, then the rule's own; absent only where both are.
+fn targets_in_force(settings: &config::Connector, rule: &config::Rule) -> Option<Vec<String>> {
+    if settings.targets.is_none() && rule.targets.is_none() {
+        return None;
     }
+    let is_free = |target: &&String| {
+        targets_of(rule).any(|own| own == *target)
+            || settings
+                .rules
+                .iter()
+                .flat_map(targets_of)
+                .all(|bound| bound != *target)
+    };
+    let inherited = settings.targets.iter().flatten().filter(is_free);
+    let mut targets: Vec<String> = Vec::new();
+    for target in inherited.chain(targets_of(rule)) {
+        if !targets.contains(target) {
+            targets.push(target.clone());
+        }
+    }
+    Some(targets)
 }

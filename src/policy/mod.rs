@@ -6,13 +6,17 @@ mod case;
 pub mod cel;
 mod claims;
 mod compile;
+mod scopes;
+pub mod subject;
 mod target;
 pub mod tenant;
 mod terms;
 mod verdicts;
 
-pub use ask::{Ask, Decision};
-pub use case::Case;
+pub use ask::{Ask, Asker, Decision};
+pub use case::{Case, Granting};
+pub use scopes::STANDARD as STANDARD_SCOPES;
+pub use target::Targets;
 pub use terms::Terms;
 pub use verdicts::{Line, Verdicts};
 
@@ -20,6 +24,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::config::SubjectFormat;
 use crate::jose::{Algorithm, SigningAlgorithm};
 use crate::oauth::{Reason, Refusal};
 use cel::Expr;
@@ -40,6 +45,10 @@ pub struct Policy {
     /// Audiences that only the rule which lists them can grant.
     rule_targets: HashSet<String>,
     subject_prefix: String,
+    /// Whether the scope `groups` releases upstream groups.
+    groups: bool,
+    /// The claim that `name` comes from.
+    user_name_key: String,
     outlive_subject_token: bool,
     limits: Limits,
     root: cel::Root,
@@ -52,6 +61,8 @@ pub struct Limits {
     pub max_lifetime: Duration,
     /// How far the issuer's clock may be off.
     pub leeway: Duration,
+    /// How `sub` is written.
+    pub subject_format: SubjectFormat,
 }
 
 /// The `aud` values that are accepted in a subject token.
@@ -72,6 +83,7 @@ struct Condition {
 #[derive(Debug)]
 struct Grants {
     targets: Option<Vec<String>>,
+    scopes: Vec<String>,
     clone_claims: Vec<String>,
     claims: Vec<(String, Expr)>,
     lifetime: Option<Duration>,

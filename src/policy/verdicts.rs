@@ -3,6 +3,7 @@
 //! A request stops at the first refusal. `explain` goes on past it, so that one run shows everything
 //! that is wrong; both walk the same steps.
 
+use crate::jose::Presumption;
 use crate::oauth::Refusal;
 
 /// One step's outcome, for `explain`.
@@ -39,9 +40,9 @@ impl Verdicts {
         }
     }
 
-    /// Whether steps are written down.
-    pub fn explains(&self) -> bool {
-        self.report.is_some()
+    /// The leave to go on with an unverified token: for `explain`, once a step has refused.
+    pub fn presumption(&self) -> Option<Presumption> {
+        (self.report.is_some() && self.first.is_some()).then(Presumption::to_explain)
     }
 
     /// Takes a step's result: its value, or nothing where it refused and the decision goes on.

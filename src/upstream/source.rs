@@ -98,7 +98,7 @@ impl KeySource {
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> Result<CandidateKeys, KeysError> {
-        if let Some(answer) = self.find_fresh(kid, algorithm) {
+        if let Some(answer) = self.find_known(kid, algorithm) {
             return answer;
         }
         let mut lookup = Lookup {
@@ -172,8 +172,10 @@ impl KeySource {
         due.then(|| self.begin(state))
     }
 
-    /// The hot path: a known kid in fresh keys waits for no lock and allocates nothing.
-    fn find_fresh(
+    /// The hot path: a known kid waits for no lock and allocates nothing.
+    ///
+    /// Keys past their freshness still answer for the kids that they have, while a fetch begins behind it.
+    fn find_known(
         self: &Arc<Self>,
         kid: Option<&str>,
         algorithm: Algorithm,
@@ -181,10 +183,13 @@ impl KeySource {
         let snapshot = self.snapshot.load();
         let snapshot = snapshot.as_ref()?;
         let now = self.clock.monotonic();
-        if !snapshot.is_fresh(now) {
+        if !snapshot.is_usable(now) {
             return None;
         }
         let answer = answer(snapshot, kid, algorithm)?;
+        if answer.is_err() && !snapshot.is_fresh(now) {
+            return None;
+        }
         self.mark_used();
         // Who holds the lock meanwhile looks after the refresh, or the next lookup does.
         if snapshot.wants_refresh(now)

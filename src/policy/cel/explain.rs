@@ -167,7 +167,7 @@ mod tests {
             Some(client),
             &request,
         );
-        match scope.holds(&expr) {
+        match scope.verdict(&expr) {
             Verdict::Holds => panic!("{source} holds"),
             Verdict::Fails(why) => why,
         }
@@ -287,7 +287,7 @@ mod tests {
         let root = Root::new();
         let claims = serde_json::Map::new();
         let scope = Scope::new(&root, &claims, "ci", None, &RequestView::default());
-        let holds = |source| scope.holds(&Expr::compile(&root, source, Kind::Condition).unwrap());
+        let holds = |source| scope.verdict(&Expr::compile(&root, source, Kind::Condition).unwrap());
         assert_eq!(holds("client == null"), Verdict::Holds);
         let why = "`client` is null, so it has no `id`".to_owned();
         assert_eq!(holds("client.id == 'x'"), Verdict::Fails(why));

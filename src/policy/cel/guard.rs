@@ -267,7 +267,7 @@ mod tests {
         let root = Root::new();
         let expr = Expr::compile(&root, source, Kind::Condition).unwrap();
         let request = RequestView::default();
-        Scope::new(&root, claims.as_object().unwrap(), "ci", None, &request).holds(&expr)
+        Scope::new(&root, claims.as_object().unwrap(), "ci", None, &request).verdict(&expr)
     }
 
     fn compute(claims: &Value, source: &str) -> Result<Option<Value>, String> {

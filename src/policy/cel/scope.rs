@@ -89,15 +89,28 @@ impl<'a> Scope<'a> {
             .add_variable_as_val(names::ACTOR, value::from_object(actor));
     }
 
-    /// Whether the condition is true.
-    pub fn holds(&self, condition: &Expr) -> Verdict {
-        let (tree, internals) = (condition.tree(), Internals::new(condition.patterns()));
-        if let Ok(cel::Value::Bool(true)) = evaluate(tree, &self.inner(&internals)) {
-            return Verdict::Holds;
-        }
-        // Explaining evaluates once more, with as much work allowed as the first time.
+    /// Whether the condition is true. One that errs, or is no boolean, is not.
+    pub fn holds(&self, condition: &Expr) -> bool {
         let internals = Internals::new(condition.patterns());
-        Verdict::Fails(explain::condition(tree, &self.inner(&internals)))
+        let outcome = evaluate(condition.tree(), &self.inner(&internals));
+        matches!(outcome, Ok(cel::Value::Bool(true)))
+    }
+
+    /// Whether the condition is true, and if not, why.
+    pub fn verdict(&self, condition: &Expr) -> Verdict {
+        if self.holds(condition) {
+            Verdict::Holds
+        } else {
+            Verdict::Fails(self.why_not(condition))
+        }
+    }
+
+    /// Why a condition that does not hold does not: what was seen, never what was expected.
+    ///
+    /// It evaluates once more, piece by piece, so it is for refusals and reports only.
+    pub fn why_not(&self, condition: &Expr) -> String {
+        let internals = Internals::new(condition.patterns());
+        explain::condition(condition.tree(), &self.inner(&internals))
     }
 
     /// The value of an expression of [`Kind::Claim`](super::Kind::Claim), `None` if it is null; the error says why
@@ -163,7 +176,7 @@ mod tests {
     fn holds(claims: &Value, source: &str) -> Verdict {
         with_scope(claims, |root, scope| {
             let expr = Expr::compile(root, source, Kind::Condition);
-            scope.holds(&expr.unwrap_or_else(|e| panic!("{source}: {e}")))
+            scope.verdict(&expr.unwrap_or_else(|e| panic!("{source}: {e}")))
         })
     }
 
@@ -274,10 +287,10 @@ mod tests {
         scope.with_actor(actor.as_object().unwrap());
         let expr = |source| Expr::compile(&root, source, Kind::Actor).unwrap();
         assert_eq!(
-            scope.holds(&expr("actor.sub == 'b' && claims.sub == 'a'")),
+            scope.verdict(&expr("actor.sub == 'b' && claims.sub == 'a'")),
             Verdict::Holds
         );
         let why = "the actor's claim `x` is absent".to_owned();
-        assert_eq!(scope.holds(&expr("actor.x == 'b'")), Verdict::Fails(why));
+        assert_eq!(scope.verdict(&expr("actor.x == 'b'")), Verdict::Fails(why));
     }
 }

@@ -1,0 +1,160 @@
+//! Scopes as Dex has them, and the operator's own (RFC 6749 §3.3).
+
+use serde_json::{Map, Value, json};
+
+use super::{Ask, Policy, Terms};
+use crate::oauth::{Reason, Refusal, cut};
+
+/// What comes before a client id in a scope that asks for that client's audience.
+const PEER: &str = "audience:server:client_id:";
+
+/// The standard scopes, for the metadata.
+pub const STANDARD: [&str; 5] = ["openid", "profile", "email", "groups", "federated:id"];
+
+/// The scopes that are granted.
+#[derive(Debug, Default)]
+pub(super) struct Granted<'a> {
+    profile: bool,
+    email: bool,
+    groups: bool,
+    federated: bool,
+    /// The clients whose audience is asked for.
+    pub(super) peers: Vec<&'a str>,
+    own: Vec<&'a str>,
+    all: Vec<&'a str>,
+}
+
+impl Policy {
+    /// Grants what is asked, or refuses all of it; `groups` alone is left out where it is not released.
+    pub(super) fn grant_scopes<'a>(
+        &self,
+        ask: &Ask<'a>,
+        terms: &Terms<'_>,
+    ) -> Result<Granted<'a>, Refusal> {
+        let mut granted = Granted::default();
+        for scope in ask.scopes {
+            let scope = scope.as_str();
+            if granted.all.contains(&scope) {
+                continue;
+            }
+            match scope {
+                "openid" => {}
+                "profile" => granted.profile = true,
+                "email" => granted.email = true,
+                "groups" if !self.groups => continue,
+                "groups" => granted.groups = true,
+                "federated:id" => granted.federated = true,
+                _ => match scope.strip_prefix(PEER) {
+                    Some(peer) => {
+                        self.check_peer(peer, ask, terms)?;
+                        granted.peers.push(peer);
+                    }
+                    None if terms.grants.scopes.iter().any(|own| own == scope) => {
+                        granted.own.push(scope);
+                    }
+                    None => return Err(self.unknown_scope(scope, terms)),
+                },
+            }
+            granted.all.push(scope);
+        }
+        Ok(granted)
+    }
+
+    /// A token for another client needs that client's trust, and for itself nothing (as Dex).
+    fn check_peer(&self, peer: &str, ask: &Ask<'_>, terms: &Terms<'_>) -> Result<(), Refusal> {
+        let refused = |words: String| Err(Refusal::new(Reason::ScopeRefused, words));
+        let Some(client) = ask.client else {
+            return refused(format!(
+                "the scope {PEER}... needs a client that authenticates"
+            ));
+        };
+        let trusted = client.id == peer || client.proved && (client.trusted_by)(peer);
+        if !trusted {
+            return refused(format!(
+                "the client {} does not let this client ask for its tokens: it lists it in trusted_peers",
+                cut(peer)
+            ));
+        }
+        if self.is_bound_elsewhere(peer, terms) {
+            return refused(format!(
+                "the audience {} is granted by another rule only",
+                cut(peer)
+            ));
+        }
+        Ok(())
+    }
+
+    fn unknown_scope(&self, scope: &str, terms: &Terms<'_>) -> Refusal {
+        let general = format!("the scope {} is not allowed for this token", cut(scope));
+        let own = terms.grants.scopes.iter().map(String::as_str);
+        let known: Vec<_> = STANDARD.into_iter().chain(own).collect();
+        let full = format!("{general}; allowed: {}", known.join(", "));
+        self.refuse(Reason::ScopeRefused, general, full)
+    }
+
+    /// The claims that the granted scopes give, out of the subject token's.
+    pub(super) fn scope_claims(
+        &self,
+        granted: &Granted<'_>,
+        upstream: &Map<String, Value>,
+    ) -> Map<String, Value> {
+        let mut claims = Map::new();
+        let text = |name: &str| {
+            upstream
+                .get(name)
+                .filter(|value| value.is_string())
+                .cloned()
+        };
+        let mut give = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                claims.insert(name.to_owned(), value);
+            }
+        };
+        if granted.profile {
+            give("name", text(&self.user_name_key));
+            give("preferred_username", text("preferred_username"));
+        }
+        if granted.email {
+            let verified = upstream.get("email_verified") == Some(&Value::Bool(true));
+            give("email", text("email"));
+            give("email_verified", Some(verified.into()));
+        }
+        if granted.groups {
+            let groups = upstream
+                .get("groups")
+                .filter(|groups| is_list_of_text(groups));
+            give("groups", groups.cloned());
+        }
+        if granted.federated {
+            let ids = json!({ "connector_id": &*self.connector, "user_id": upstream.get("sub") });
+            give("federated_claims", Some(ids));
+        }
+        if !granted.own.is_empty() {
+            give("scope", Some(granted.own.join(" ").into()));
+        }
+        claims
+    }
+}
+
+impl Granted<'_> {
+    /// The `scope` of the reply, where it differs from what was asked (RFC 6749 §5.1).
+    pub(super) fn reply(&self, ask: &Ask<'_>) -> Option<String> {
+        let same = self.all.len() == ask.scopes.len();
+        (!same).then(|| self.all.join(" "))
+    }
+
+    /// The scopes in words.
+    pub(super) fn words(&self) -> String {
+        if self.all.is_empty() {
+            "none is granted".to_owned()
+        } else {
+            format!("granted: {}", self.all.join(" "))
+        }
+    }
+}
+
+fn is_list_of_text(value: &Value) -> bool {
+    value
+        .as_array()
+        .is_some_and(|items| items.iter().all(Value::is_string))
+}
