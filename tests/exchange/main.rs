@@ -12,13 +12,22 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod actors;
+mod conditions;
 mod documents;
+mod minted;
+mod odd_bodies;
+mod order;
 mod parameters;
+mod replies;
+mod shared;
 mod signature;
+mod simple;
 mod targets;
 mod times;
 mod token_shape;
 mod transport;
+mod upstreams;
 
 use serde_json::Value;
 use support::keys::RSA;

@@ -1,15 +1,14 @@
-//! The parameters of both ways in, and what is said of each that is wrong (design §2.1, §2.3).
+//! The parameters of a token exchange, and what is said of each that is wrong (design §2.1).
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::http::Reply;
-use crate::support::keys::P256;
 use crate::support::server::{EXCHANGE, JWT, Server, Site};
-use crate::{CI, job, job_with, signed};
+use crate::{job, job_with, signed};
 
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
-fn server() -> Server {
+pub(crate) fn server() -> Server {
     Site::new()
         .connector("ci", "targets = [\"one\", \"two\"]")
         .connector("twin-a", "issuer = \"https://twin.example\"")
@@ -17,13 +16,13 @@ fn server() -> Server {
         .start()
 }
 
-fn urn(kind: &str) -> String {
+pub(crate) fn urn(kind: &str) -> String {
     format!("urn:ietf:params:oauth:token-type:{kind}")
 }
 
 /// Status, `error` and `reason`, the same in the reply and in the audit event.
 #[track_caller]
-fn refused(server: &Server, reply: &Reply, status: u16, error: &str, reason: &str) {
+pub(crate) fn refused(server: &Server, reply: &Reply, status: u16, error: &str, reason: &str) {
     let expected = (status, error.to_owned(), reason.to_owned());
     assert_eq!(reply.refusal(), expected, "{}", reply.text());
     assert_eq!(reply.header("pragma"), Some("no-cache"));
@@ -47,56 +46,6 @@ fn changed<'a>(
             _ => Some((known, old)),
         })
         .collect()
-}
-
-#[test]
-fn a_good_form_is_answered_with_the_object_of_rfc_8693() {
-    let server = server();
-    let token = signed(&job());
-    for (asked, issued, kind) in [
-        (None, urn("access_token"), "Bearer"),
-        (Some(urn("access_token")), urn("access_token"), "Bearer"),
-        (Some(urn("id_token")), urn("id_token"), "N_A"),
-        (Some(urn("jwt")), urn("jwt"), "N_A"),
-    ] {
-        let asked: Vec<_> = asked
-            .iter()
-            .map(|urn| ("requested_token_type", urn.as_str()))
-            .collect();
-        let reply = server.exchange(&token, &asked);
-        let (_, claims) = server.read(&reply);
-        let body = reply.json();
-        let members: Vec<_> = body
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
-        assert_eq!(
-            members,
-            [
-                "access_token",
-                "issued_token_type",
-                "token_type",
-                "expires_in"
-            ]
-        );
-        assert_eq!(
-            (&body["issued_token_type"], &body["token_type"]),
-            (&json!(issued), &json!(kind))
-        );
-        let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
-        assert_eq!(body["expires_in"], life);
-        assert_eq!(reply.header("content-type"), Some("application/json"));
-    }
-    for kind in ["id_token", "jwt", "access_token"] {
-        let form = [
-            ("grant_type", EXCHANGE),
-            ("subject_token", &token),
-            ("subject_token_type", &urn(kind)),
-        ];
-        assert_eq!(server.form(&form).status, 200, "{kind}");
-    }
 }
 
 #[test]
@@ -389,257 +338,4 @@ fn forms_that_are_not_utf8_are_refused() {
         "invalid_request",
         "parameter_malformed",
     );
-}
-
-#[test]
-fn a_simple_exchange_is_answered_with_the_bare_token() {
-    let server = server();
-    let token = signed(&job());
-    let reply = server.simple(&json!({ "token": token }));
-    assert_eq!(reply.header("content-type"), Some("application/jwt"));
-    let (header, claims) = server.read(&reply);
-    assert_eq!(
-        (&header["alg"], &claims["aud"]),
-        (&json!("RS256"), &json!("one"))
-    );
-    let asked = json!({"token": token, "audience": "two", "alg": "ES256", "connector_id": "ci"});
-    let (header, claims) = server.read(&server.simple(&asked));
-    assert_eq!(
-        (&header["alg"], &claims["aud"]),
-        (&json!("ES256"), &json!("two"))
-    );
-    let absent = json!({"token": token, "audience": "", "alg": null, "connector_id": ""});
-    assert_eq!(server.simple(&absent).status, 200);
-    let unknown = json!({"token": token, "foo": {"a": [1]}, "subject_token": 1, "scope": "openid"});
-    assert_eq!(server.simple(&unknown).status, 200);
-    let ec = crate::support::tokens::token(&job(), &P256, "ES256", "e1");
-    assert_eq!(
-        server.read(&server.simple(&json!({ "token": ec }))).0["alg"],
-        "ES256"
-    );
-}
-
-#[test]
-fn wrong_members_of_a_simple_exchange_are_400() {
-    let server = server();
-    let token = signed(&job());
-    for (body, reason) in [
-        (json!({}), "parameter_missing"),
-        (json!({"token": ""}), "parameter_missing"),
-        (json!({"token": null}), "parameter_missing"),
-        (json!({"Token": token}), "parameter_missing"),
-        (json!({"token": 1}), "parameter_malformed"),
-        (json!({"token": true}), "parameter_malformed"),
-        (json!({"token": [token]}), "parameter_malformed"),
-        (json!({"token": {"token": token}}), "parameter_malformed"),
-        (json!({"token": token, "alg": 256}), "parameter_malformed"),
-        (
-            json!({"token": token, "alg": ["ES256"]}),
-            "parameter_malformed",
-        ),
-        (
-            json!({"token": token, "connector_id": 1}),
-            "parameter_malformed",
-        ),
-        (
-            json!({"token": token, "audience": ["one"]}),
-            "parameter_malformed",
-        ),
-        (
-            json!({"token": token, "audience": false}),
-            "parameter_malformed",
-        ),
-        (json!([token]), "parameter_malformed"),
-        (json!(token), "parameter_malformed"),
-        (Value::Null, "parameter_malformed"),
-    ] {
-        refused(
-            &server,
-            &server.simple(&body),
-            400,
-            "invalid_request",
-            reason,
-        );
-    }
-}
-
-#[test]
-fn members_that_stand_twice_are_refused_in_the_body_too() {
-    let server = server();
-    let token = signed(&job());
-    for more in [
-        r#""token":"x""#,
-        r#""tok\u0065n":"x""#,
-        r#""a":1,"a":1"#,
-        r#""a":{"b":1,"b":1}"#,
-    ] {
-        let body = format!("{{\"token\":\"{token}\",{more}}}");
-        let reply = server.post("application/json", body);
-        refused(
-            &server,
-            &reply,
-            400,
-            "invalid_request",
-            "parameter_repeated",
-        );
-    }
-}
-
-#[test]
-fn what_is_not_json_is_415_with_a_hint_for_the_unquoted_token() {
-    let server = server();
-    let token = signed(&job());
-    for body in [
-        format!("{{\"token\": {token}}}"),
-        format!("{{\"token\":{token}}}"),
-        format!("{{ \"token\" : {token} , \"alg\": \"ES256\"}}"),
-    ] {
-        let reply = server.post("application/json", body);
-        refused(
-            &server,
-            &reply,
-            415,
-            "invalid_request",
-            "content_type_unsupported",
-        );
-        assert!(reply.description().contains("quote"), "{}", reply.text());
-    }
-    for body in [
-        "",
-        "token=x",
-        "{",
-        "{'token':'x'}",
-        "{\"token\":\"x\"} {}",
-        "\u{feff}{}",
-        "nul",
-    ] {
-        let reply = server.post("application/json", body);
-        refused(
-            &server,
-            &reply,
-            415,
-            "invalid_request",
-            "content_type_unsupported",
-        );
-        assert!(
-            !reply.description().contains("quotes around"),
-            "{}",
-            reply.text()
-        );
-    }
-    let reply = server.post("application/json", b"{\"token\":\"\xff\"}");
-    refused(
-        &server,
-        &reply,
-        415,
-        "invalid_request",
-        "content_type_unsupported",
-    );
-}
-
-#[test]
-fn targets_and_algorithms_that_cannot_be_had_are_403_to_a_simple_exchange() {
-    let server = server();
-    let token = signed(&job());
-    for (name, value, reason) in [
-        ("audience", "three", "target_refused"),
-        ("alg", "ES384", "alg_unavailable"),
-        ("alg", "none", "alg_unavailable"),
-        ("alg", "HS256", "alg_unavailable"),
-        ("alg", "es256", "alg_unavailable"),
-    ] {
-        let reply = server.simple(&json!({"token": token, name: value}));
-        refused(&server, &reply, 403, "access_denied", reason);
-    }
-}
-
-#[test]
-fn accept_chooses_the_form_of_a_success_only() {
-    let server = server();
-    let token = signed(&job());
-    let simple = json!({ "token": token }).to_string();
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.extend_pairs([
-        ("grant_type", EXCHANGE),
-        ("subject_token", &token),
-        ("subject_token_type", JWT),
-    ]);
-    let form = form.finish();
-    for (accept, bare_form, bare_simple) in [
-        ("application/jwt", true, true),
-        ("application/json", false, false),
-        ("*/*", false, true),
-        (
-            "text/html, application/jwt;q=0.9, application/json;q=0.1",
-            true,
-            true,
-        ),
-        ("image/png", false, true),
-    ] {
-        for (kind, body, bare) in [
-            (FORM, &form, bare_form),
-            ("application/json", &simple, bare_simple),
-        ] {
-            let reply = server.send(
-                "POST",
-                "/token",
-                &[("Accept", accept), ("Content-Type", kind)],
-                body,
-            );
-            let expected = if bare {
-                "application/jwt"
-            } else {
-                "application/json"
-            };
-            assert_eq!(
-                reply.header("content-type"),
-                Some(expected),
-                "{accept} {kind}"
-            );
-            assert_eq!(server.read(&reply).1["aud"], "one");
-            if !bare {
-                assert_eq!(reply.json()["issued_token_type"], urn("access_token"));
-            }
-        }
-    }
-    let refusal = server.send(
-        "POST",
-        "/token",
-        &[("Accept", "application/jwt"), ("Content-Type", FORM)],
-        "",
-    );
-    refused(
-        &server,
-        &refusal,
-        400,
-        "invalid_request",
-        "parameter_missing",
-    );
-}
-
-#[test]
-fn the_audit_event_of_a_success_says_what_was_issued() {
-    let server = server();
-    let reply = server.exchange(&signed(&job()), &[]);
-    let (header, claims) = server.read(&reply);
-    let event = server.audit(&reply);
-    for (name, value) in [
-        ("outcome", json!("issued")),
-        ("grant", json!("token-exchange")),
-        ("connector", json!("ci")),
-        ("subject_iss", json!(CI)),
-        ("subject_sub", job()["sub"].clone()),
-        ("subject_jti", job()["jti"].clone()),
-        ("aud", json!("one")),
-        ("jti", claims["jti"].clone()),
-        ("kid", header["kid"].clone()),
-        ("alg", json!("RS256")),
-        ("exp", claims["exp"].clone()),
-    ] {
-        assert_eq!(event[name], value, "{name} in {event}");
-    }
-    assert!(event["remote"].as_str().unwrap().starts_with("127.0.0.1"));
-    assert!(event["duration_us"].is_u64());
-    assert!(event["reason"].is_null() && event["rule"].is_null());
-    assert_eq!(server.audits(reply.header("x-request-id").unwrap()), 1);
 }

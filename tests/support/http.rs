@@ -1,5 +1,6 @@
 //! One HTTP/1.1 exchange over a socket, byte for byte, and what holds of every reply.
 
+use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
@@ -85,13 +86,13 @@ pub(crate) fn send(
 ) -> Reply {
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     let says_length = |(name, _): &(&str, &str)| {
         ["content-length", "transfer-encoding"].contains(&name.to_ascii_lowercase().as_str())
     };
     if !headers.iter().any(says_length) && (!body.is_empty() || method == "POST") {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
     }
     head.push_str("\r\n");
     let reply = raw(address, &[head.as_bytes(), body].concat());

@@ -20,3 +20,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) fn now() -> u64 {
     SystemClock::new().unix().as_secs()
 }
+
+/// Waits until `condition` holds.
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
+    let clock = SystemClock::new();
+    let end = clock.monotonic() + PATIENCE;
+    while !condition() {
+        assert!(clock.monotonic() < end, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

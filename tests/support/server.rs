@@ -1,5 +1,6 @@
 //! The program itself: a folder with its configuration, the process, and what it logs.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -69,7 +70,7 @@ impl Site {
         ] {
             if !says(key) {
                 let key = if key == "jwks_" { "jwks_file" } else { key };
-                head.push_str(&format!("{key} = {default}\n"));
+                writeln!(head, "{key} = {default}").unwrap();
             }
         }
         self.tables(&format!("{head}{lines}"))
