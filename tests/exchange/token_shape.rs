@@ -131,7 +131,8 @@ fn foreign_types_are_refused_and_their_spelling_is_free() {
         );
     }
     for typ in ["logout+jwt", "dpop+jwt", "JOSE", "", "JWT ", "secevent+jwt"] {
-        server.refuses(&token(CI, &json!(typ)), "type_refused");
+        let words = server.refuses(&token(CI, &json!(typ)), "type_refused");
+        assert!(!words.contains("at+jwt"), "{words}");
     }
     let own = "https://own.example";
     assert_eq!(
