@@ -146,6 +146,13 @@ impl<'a> Case<'a> {
 
     /// Whether a verified actor may act for the subject (RFC 8693 §4.4, and `actors`).
     pub fn check_actor(&self, actor: &Verified) -> Result<(), Refusal> {
+        // `act` says who acts by `iss` and `sub`; without a `sub` it would name everybody of that issuer.
+        if actor.claims().text("sub").is_none_or(str::is_empty) {
+            return Err(Refusal::new(
+                Reason::ActorRefused,
+                "the actor token's `sub` is not a non-empty string, so `act` could not name the actor",
+            ));
+        }
         let (subject, actor) = (self.token.claims().members(), actor.claims().members());
         if actor
             .get("sub")

@@ -210,3 +210,13 @@ fn connector_id_concerns_the_subject_only() {
         "issuer_mismatch",
     );
 }
+
+#[test]
+fn an_actor_without_a_name_is_refused() {
+    let server = server("actors = [\"true\"]", "");
+    for sub in [json!(null), json!(""), json!(7), json!(["deployer"])] {
+        let reply = acting(&server, &json!({}), &actor(json!({ "sub": sub })));
+        refused(&server, &reply, "actor_refused");
+        assert!(reply.description().contains("`sub`"), "{}", reply.text());
+    }
+}
