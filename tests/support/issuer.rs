@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 
 use super::keys::jwks;
 
@@ -74,10 +75,11 @@ impl Issuer {
     }
 }
 
-/// The URL of an issuer that is not there.
+/// The URL of an issuer that is not there: its port is taken but refuses connections, until the tests end.
 pub(crate) fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
+    let socket = Box::leak(Box::new(TcpSocket::new_v4().unwrap()));
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    format!("http://{}", socket.local_addr().unwrap())
 }
 
 fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) {
