@@ -21,8 +21,25 @@ use crate::policy::{Limits, Policy, STANDARD_SCOPES, cel};
 use crate::random::Random;
 use crate::upstream::{Location, Maintenance, SourceSpec, Upstreams};
 
-/// Claims that every new token can carry.
-const OWN_CLAIMS: [&str; 8] = ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "act"];
+/// Claims that new tokens can carry whatever the connectors say.
+const OWN_CLAIMS: [&str; 16] = [
+    "iss",
+    "sub",
+    "aud",
+    "iat",
+    "nbf",
+    "exp",
+    "jti",
+    "act",
+    "azp",
+    "scope",
+    "name",
+    "preferred_username",
+    "email",
+    "email_verified",
+    "groups",
+    "federated_claims",
+];
 
 /// What a running instance takes from outside, so that tests can hold it still.
 #[derive(Clone, Debug)]

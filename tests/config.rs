@@ -399,7 +399,7 @@ when = "true"                  => when: belongs under [[connectors.rules]]
 secret = "x"                   => secret: belongs under [[clients]]
 banana = "x"                   => banana: unknown key | the keys here are id, issuer
 require_client = "yes"         => require_client: the string "yes" | without quotes
-user_name_key = "x"            => user_name_key: unknown key
+user_name_key = 1              => user_name_key: a number | a string
 "#;
 
 #[test]
@@ -429,7 +429,7 @@ keys.signing.RS256 = 5            => keys.signing.RS256: a number | a string
 keys.signing.RS256 = "k" ;; keys.default_alg = "ES256" => keys.default_alg: [keys.signing] | ES256 = "kid"
 tokens.max_lifetime = "0s"        => tokens.max_lifetime: at least 1s
 tokens.leeway = "6m"              => tokens.leeway: 6m | at most 5m
-tokens.subject_format = "dex"     => tokens.subject_format: unknown key
+tokens.subject_format = "oidc"    => tokens.subject_format: "oidc" | "plain" | "dex"
 tokens.issuer = "x"               => tokens.issuer: belongs at the top
 "#;
 

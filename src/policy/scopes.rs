@@ -14,13 +14,11 @@ pub const STANDARD: [&str; 5] = ["openid", "profile", "email", "groups", "federa
 /// The scopes that are granted.
 #[derive(Debug, Default)]
 pub(super) struct Granted<'a> {
-    profile: bool,
-    email: bool,
-    groups: bool,
-    federated: bool,
     /// The clients whose audience is asked for.
     pub(super) peers: Vec<&'a str>,
+    /// The operator's own scopes.
     own: Vec<&'a str>,
+    /// Every granted scope, in the order asked.
     all: Vec<&'a str>,
 }
 
@@ -38,12 +36,8 @@ impl Policy {
                 continue;
             }
             match scope {
-                "openid" => {}
-                "profile" => granted.profile = true,
-                "email" => granted.email = true,
                 "groups" if !self.groups => continue,
-                "groups" => granted.groups = true,
-                "federated:id" => granted.federated = true,
+                standard if STANDARD.contains(&standard) => {}
                 _ => match scope.strip_prefix(PEER) {
                     Some(peer) => {
                         self.check_peer(peer, ask, terms)?;
@@ -110,22 +104,22 @@ impl Policy {
                 claims.insert(name.to_owned(), value);
             }
         };
-        if granted.profile {
+        if granted.has("profile") {
             give("name", text(&self.user_name_key));
             give("preferred_username", text("preferred_username"));
         }
-        if granted.email {
+        if granted.has("email") {
             let verified = upstream.get("email_verified") == Some(&Value::Bool(true));
             give("email", text("email"));
             give("email_verified", Some(verified.into()));
         }
-        if granted.groups {
+        if granted.has("groups") {
             let groups = upstream
                 .get("groups")
                 .filter(|groups| is_list_of_text(groups));
             give("groups", groups.cloned());
         }
-        if granted.federated {
+        if granted.has("federated:id") {
             let ids = json!({ "connector_id": &*self.connector, "user_id": upstream.get("sub") });
             give("federated_claims", Some(ids));
         }
@@ -137,6 +131,10 @@ impl Policy {
 }
 
 impl Granted<'_> {
+    fn has(&self, scope: &str) -> bool {
+        self.all.contains(&scope)
+    }
+
     /// The `scope` of the reply, where it differs from what was asked (RFC 6749 §5.1).
     pub(super) fn reply(&self, ask: &Ask<'_>) -> Option<String> {
         let same = self.all.len() == ask.scopes.len();

@@ -90,7 +90,7 @@ impl Policy {
         };
         let allowed = |target: &String| {
             in_force.contains(target)
-                || self.is_clients(target, ask) && !self.is_bound_elsewhere(target, terms)
+                || is_clients(target, ask) && !self.is_bound_elsewhere(target, terms)
         };
         match asked.iter().find(|target| !allowed(target)) {
             None => Ok(asked.to_vec()),
@@ -124,14 +124,6 @@ impl Policy {
         Ok(default)
     }
 
-    /// Whether a target is the asking client's own id, or one of its audiences once it has proved its secret.
-    fn is_clients(&self, target: &str, ask: &Ask<'_>) -> bool {
-        ask.client.is_some_and(|client| {
-            client.id == target
-                || client.proved && client.audiences.iter().any(|audience| audience == target)
-        })
-    }
-
     /// Whether some rule lists the audience, but not the one in force: only that rule can grant it.
     pub(super) fn is_bound_elsewhere(&self, audience: &str, terms: &Terms<'_>) -> bool {
         let in_force = terms.grants.targets.as_ref();
@@ -154,6 +146,14 @@ impl Policy {
         }
         own
     }
+}
+
+/// Whether a target is the asking client's own id, or one of its audiences once it has proved its secret.
+fn is_clients(target: &str, ask: &Ask<'_>) -> bool {
+    ask.client.is_some_and(|client| {
+        client.id == target
+            || client.proved && client.audiences.iter().any(|audience| audience == target)
+    })
 }
 
 fn list(targets: &[String]) -> String {

@@ -12,12 +12,23 @@ use super::error::{FetchError, SourceError};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client that is built when it is first used: reading the machine's roots takes too long for a start.
-#[derive(Debug, Default)]
-pub(super) struct LazyClient(OnceLock<Result<Client, String>>);
+#[derive(Debug)]
+pub(super) struct LazyClient {
+    client: OnceLock<Result<Client, String>>,
+    loopback: bool,
+}
 
 impl LazyClient {
+    /// A client that trusts what the machine trusts.
+    pub(super) fn with_system_roots(loopback: bool) -> Self {
+        Self {
+            client: OnceLock::new(),
+            loopback,
+        }
+    }
+
     /// A client that trusts only the certificates of a PEM file.
-    pub(super) fn with_roots(ca_file: &Path) -> Result<Self, SourceError> {
+    pub(super) fn with_roots(ca_file: &Path, loopback: bool) -> Result<Self, SourceError> {
         let name = ca_file.display();
         let problem = |cause: String| SourceError::new("ca_file", format!("{name} {cause}"));
         let pem =
@@ -27,24 +38,27 @@ impl LazyClient {
         if roots.is_empty() {
             return Err(problem("holds no PEM certificate".to_owned()));
         }
-        let client = builder()
+        let client = builder(loopback)
             .tls_certs_only(roots)
             .build()
             .map_err(|error| problem(format!("cannot be used ({})", chain(&error))))?;
-        Ok(Self(OnceLock::from(Ok(client))))
+        Ok(Self {
+            client: OnceLock::from(Ok(client)),
+            loopback,
+        })
     }
 
     /// The client; one with the machine's own roots unless it was made with others.
     pub(super) async fn get(self: &Arc<Self>) -> Result<Client, FetchError> {
-        if self.0.get().is_none() {
+        if self.client.get().is_none() {
             let this = Arc::clone(self);
             // Reading the roots blocks; a failed join leaves the cell empty, which is reported below.
             let _ = tokio::task::spawn_blocking(move || {
-                this.0.get_or_init(with_system_roots);
+                this.client.get_or_init(|| with_system_roots(this.loopback));
             })
             .await;
         }
-        match self.0.get() {
+        match self.client.get() {
             Some(Ok(client)) => Ok(client.clone()),
             Some(Err(cause)) => Err(FetchError::failed(format!(
                 "the HTTP client cannot be built: {cause}"
@@ -54,8 +68,14 @@ impl LazyClient {
     }
 }
 
-/// Where a spec's `ca_file` leads, as the key under which clients are shared.
-pub(super) type Roots = Option<PathBuf>;
+/// What makes sources share a client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Roots {
+    /// A PEM file with the only roots that are trusted.
+    pub(super) ca_file: Option<PathBuf>,
+    /// Whether the keys are on this machine.
+    pub(super) loopback: bool,
+}
 
 /// An error and its causes in one line; never with a URL, whose query may hold a secret.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
@@ -72,20 +92,27 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn with_system_roots() -> Result<Client, String> {
-    builder().build().or_else(|error| {
+fn with_system_roots(loopback: bool) -> Result<Client, String> {
+    builder(loopback).build().or_else(|error| {
         tracing::warn!(
             target: "upstream",
             cause = chain(&error),
             "this machine has no usable CA certificates: https upstreams will fail unless their connector sets ca_file"
         );
-        let rootless = builder().tls_certs_only([]).build();
+        let rootless = builder(loopback).tls_certs_only([]).build();
         rootless.map_err(|error| chain(&error))
     })
 }
 
-fn builder() -> ClientBuilder {
-    Client::builder()
+fn builder(loopback: bool) -> ClientBuilder {
+    let builder = Client::builder();
+    // Plain http is accepted on loopback because nobody else is on the path; a proxy would be.
+    let builder = if loopback {
+        builder.no_proxy()
+    } else {
+        builder
+    };
+    builder
         .user_agent(concat!("remint/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(redirect::Policy::none())

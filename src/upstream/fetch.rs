@@ -49,10 +49,10 @@ enum Target {
 }
 
 impl Fetcher {
-    /// The fetcher of a spec; `client` is asked for only where the keys are behind HTTP.
+    /// The fetcher of a spec; `client` is asked for only where the keys are behind HTTP, and told whether on loopback.
     pub(super) fn new(
         spec: &SourceSpec,
-        client: impl FnOnce() -> Result<Arc<LazyClient>, SourceError>,
+        client: impl FnOnce(bool) -> Result<Arc<LazyClient>, SourceError>,
     ) -> Result<Self, SourceError> {
         let target = match &spec.location {
             Location::JwksFile(path) => return Ok(Self::File(path.clone())),
@@ -68,9 +68,10 @@ impl Fetcher {
             let problem = "uses plain http, where whoever sits on the path could replace the keys: use https, or set `insecure_http = true`";
             return Err(SourceError::new(target.key(), problem));
         }
+        let client = client(origin::is_loopback(target.first()))?;
         Ok(Self::Web(Box::new(Web {
             target,
-            client: client()?,
+            client,
             headers: headers(&spec.headers)?,
             bearer_file: spec.bearer_file.clone(),
         })))

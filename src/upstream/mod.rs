@@ -67,7 +67,12 @@ impl Upstreams {
         let source = if let Some(source) = self.shared.get(&key) {
             Arc::clone(source)
         } else {
-            let fetcher = Fetcher::new(spec, || self.client(&spec.ca_file))?;
+            let fetcher = Fetcher::new(spec, |loopback| {
+                self.client(Roots {
+                    ca_file: spec.ca_file.clone(),
+                    loopback,
+                })
+            })?;
             let seen = self.seen.of(self.sources.len());
             let source = Arc::new(KeySource::new(Arc::clone(&self.clock), fetcher, seen));
             self.sources.push(Arc::clone(&source));
@@ -93,15 +98,15 @@ impl Upstreams {
         proxies::describe(|name| std::env::var(name).ok())
     }
 
-    fn client(&mut self, roots: &Roots) -> Result<Arc<LazyClient>, SourceError> {
-        if let Some(client) = self.clients.get(roots) {
+    fn client(&mut self, roots: Roots) -> Result<Arc<LazyClient>, SourceError> {
+        if let Some(client) = self.clients.get(&roots) {
             return Ok(Arc::clone(client));
         }
-        let client = Arc::new(match roots {
-            Some(ca_file) => LazyClient::with_roots(ca_file)?,
-            None => LazyClient::default(),
+        let client = Arc::new(match &roots.ca_file {
+            Some(ca_file) => LazyClient::with_roots(ca_file, roots.loopback)?,
+            None => LazyClient::with_system_roots(roots.loopback),
         });
-        self.clients.insert(roots.clone(), Arc::clone(&client));
+        self.clients.insert(roots, Arc::clone(&client));
         Ok(client)
     }
 }

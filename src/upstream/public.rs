@@ -7,6 +7,7 @@ use url::Url;
 
 use super::client::LazyClient;
 use super::error::FetchError;
+use super::origin::is_loopback;
 use super::web;
 
 /// A public document and the type that its server gives it.
@@ -21,7 +22,9 @@ pub struct PublicDocument {
 /// Gets `url` with the machine's roots and no credentials.
 pub async fn fetch_public(url: &str) -> Result<PublicDocument, FetchError> {
     let url = Url::parse(url).map_err(|error| FetchError::failed(error.to_string()))?;
-    let client = Arc::new(LazyClient::default()).get().await?;
+    let client = Arc::new(LazyClient::with_system_roots(is_loopback(&url)))
+        .get()
+        .await?;
     let limit = std::time::Duration::from_secs(10);
     let headers = HeaderMap::new();
     let document = tokio::time::timeout(limit, web::get(&client, &url, &headers));

@@ -44,10 +44,10 @@ fn the_metadata_says_what_relying_parties_look_for() {
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
-        "claims_supported": ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "act", "ref", "team"],
+        "claims_supported": ["iss", "sub", "aud", "iat", "nbf", "exp", "jti", "act", "azp", "scope", "name", "preferred_username", "email", "email_verified", "groups", "federated_claims", "ref", "team"],
         "grant_types_supported": [EXCHANGE],
         "token_endpoint_auth_methods_supported": ["none"],
-        "scopes_supported": [],
+        "scopes_supported": ["openid", "profile", "email", "groups", "federated:id"],
     });
     assert_eq!(reply.json(), expected);
     let other = server.get(OAUTH);

@@ -235,13 +235,13 @@ fn an_actor_token_and_its_type_come_together() {
 }
 
 #[test]
-fn scopes_are_refused_and_spaces_ask_for_none() {
+fn unknown_scopes_are_refused_and_spaces_ask_for_none() {
     let server = server();
     let token = signed(&job());
     for scope in [
-        "openid",
-        "profile email",
         "deploy",
+        "openid deploy",
+        "offline_access",
         "audience:server:client_id:x",
     ] {
         let reply = server.exchange(&token, &[("scope", scope)]);
@@ -256,7 +256,7 @@ fn credentials_are_wrong_where_no_client_is_configured() {
     let token = signed(&job());
     let json = json!({ "token": token }).to_string();
     let form = server.exchange(&token, &[("client_id", "app")]);
-    let secret = server.exchange(&token, &[("client_secret", "s")]);
+    let post = server.exchange(&token, &[("client_id", "app"), ("client_secret", "s")]);
     let basic = ("Authorization", "Basic YXBwOnNlY3JldA==");
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs([
@@ -279,7 +279,7 @@ fn credentials_are_wrong_where_no_client_is_configured() {
             &json,
         )
     });
-    for reply in [form, secret, header].into_iter().chain(simple) {
+    for reply in [form, post, header].into_iter().chain(simple) {
         refused(&server, &reply, 401, "invalid_client", "client_invalid");
         assert_eq!(
             reply.header("www-authenticate"),

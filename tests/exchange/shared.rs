@@ -86,9 +86,9 @@ fn each_refusal_hides_what_was_expected() {
     ));
     hides(&rule_allow, &mine, &[], "condition_false", "hidden-ref");
     let claim = server(&format!(
-        "allow = [\"{OWNER}\"]\n[connectors.claims]\nteam = \"claims.hidden_claim\""
+        "allow = [\"{OWNER}\"]\n[connectors.claims]\nteam = \"claims.actor == 'hidden-actor' ? 1 / 0 : 1 / 0\""
     ));
-    hides(&claim, &mine, &[], "claim_failed", "hidden_claim");
+    hides(&claim, &mine, &[], "claim_failed", "hidden-actor");
     let asked = server(&format!(
         "allow = [\"{OWNER}\", \"'hidden-aud' in request.audience\"]\ntargets = [\"hidden-aud\"]"
     ));

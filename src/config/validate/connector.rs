@@ -1,5 +1,7 @@
 //! Checks of one connector by itself.
 
+use std::time::Duration;
+
 use crate::config::connector::{Connector, Rule};
 use crate::config::duration::show;
 use crate::config::problems::{Problems, child_path};
@@ -42,16 +44,38 @@ fn check_id(id: &str, path: &str, problems: &mut Problems) {
     }
 }
 
+/// The longest that one fetch of keys may take.
+const LONGEST_FETCH: Duration = Duration::from_secs(60);
+
+/// The longest that keys may be fresh: as long as they may serve an outage.
+const OLDEST_KEYS: Duration = Duration::from_secs(24 * 60 * 60);
+
 fn check_key_source(connector: &Connector, problems: &mut Problems) {
     let at = |key: &str| child_path(&connector.path, key);
     if connector.timeout.is_zero() {
         problems.error(at("timeout"), "found 0s, expected more, such as \"5s\"");
+    }
+    if connector.timeout > LONGEST_FETCH {
+        let found = format!(
+            "found {}, expected at most {}: a fetch that takes longer only keeps others waiting",
+            show(connector.timeout),
+            show(LONGEST_FETCH)
+        );
+        problems.error(at("timeout"), found);
     }
     if connector.jwks_max_age.is_some_and(|age| age.is_zero()) {
         problems.error(
             at("jwks_max_age"),
             "found 0s, expected more, such as \"10m\"",
         );
+    }
+    if let Some(age) = connector.jwks_max_age.filter(|age| *age > OLDEST_KEYS) {
+        let found = format!(
+            "found {}, expected at most {}: until then a key that its issuer withdrew goes on working",
+            show(age),
+            show(OLDEST_KEYS)
+        );
+        problems.error(at("jwks_max_age"), found);
     }
     if connector.jwks_file.is_some() {
         if connector.jwks_uri.is_some() {
@@ -94,7 +118,7 @@ fn check_audiences(audiences: &[String], path: &str, problems: &mut Problems) {
 
 /// What a connector and a rule may both say about the tokens that they issue.
 fn check_issued(
-    lifetime: Option<std::time::Duration>,
+    lifetime: Option<Duration>,
     alg: Option<&str>,
     path: &str,
     settings: &Settings,
