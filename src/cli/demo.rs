@@ -62,8 +62,8 @@ async fn demo(listen: SocketAddr) -> ExitCode {
         Limits::default(),
         std::future::pending(),
     ));
-    instruct(&origin, &practice_origin);
-    let status = serve::run_until_signal(app, vec![remint]).await;
+    let instruct = |_: &[TcpListener]| instruct(&origin, &practice_origin);
+    let status = serve::run_until_signal(app, vec![remint], instruct).await;
     practising.abort();
     status
 }

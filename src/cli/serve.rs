@@ -51,12 +51,17 @@ async fn serve(settings: &Settings, app: App) -> ExitCode {
             }
         }
     }
-    announce(settings, &listeners);
-    run_until_signal(app, listeners).await
+    run_until_signal(app, listeners, |listeners| announce(settings, listeners)).await
 }
 
 /// Serves `app` on `listeners` until SIGTERM or SIGINT, then lets what is in flight finish.
-pub(super) async fn run_until_signal(app: App, listeners: Vec<TcpListener>) -> ExitCode {
+///
+/// `announce` is called once a signal no longer kills: who reads it may send one at once.
+pub(super) async fn run_until_signal(
+    app: App,
+    listeners: Vec<TcpListener>,
+    announce: impl FnOnce(&[TcpListener]),
+) -> ExitCode {
     let stop = match stop_signal() {
         Ok(stop) => stop,
         Err(error) => {
@@ -64,6 +69,7 @@ pub(super) async fn run_until_signal(app: App, listeners: Vec<TcpListener>) -> E
             return ExitCode::FAILURE;
         }
     };
+    announce(&listeners);
     let maintenance = app.start();
     let service = TowerToHyperService::new(warp::service(app.routes()));
     let app = &app;
