@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Exit status for a configuration that is wrong (`EX_USAGE` of sysexits).
+/// Exit status for a configuration or a command line that is wrong (`EX_USAGE` of sysexits).
 const BAD_CONFIG: u8 = 64;
 
 /// A token-exchange service for machines.
@@ -79,10 +79,14 @@ pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are results; the rest is a usage error.
-            let status = u8::try_from(error.exit_code()).unwrap_or(2);
             let _ = error.print();
-            return ExitCode::from(status);
+            // Help and version are results. The rest is a usage error: clap's own 2 would say to
+            // the caller of `explain` that keys are unavailable.
+            return if error.use_stderr() {
+                ExitCode::from(BAD_CONFIG)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     match cli.command {
