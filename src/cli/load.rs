@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::app::{App, Surroundings};
 use crate::clock::{Clock, SystemClock};
-use crate::config::problems::{Problems, Severity};
+use crate::config::problems::{Problem, Problems, Severity};
 use crate::config::{self, Settings};
 use crate::random::SystemRandom;
 use crate::{cli::out, keyfile};
@@ -46,6 +46,21 @@ pub(super) fn report(problems: &Problems) {
     for severity in [Severity::Note, Severity::Warning, Severity::Error] {
         for problem in problems.iter().filter(|found| found.severity == severity) {
             out::error(problem);
+        }
+    }
+}
+
+/// Logs the findings of a configuration that can be served.
+pub(super) fn log(problems: &Problems) {
+    for Problem {
+        severity,
+        path,
+        message,
+    } in problems.iter()
+    {
+        match severity {
+            Severity::Note => tracing::info!(path, "{message}"),
+            Severity::Warning | Severity::Error => tracing::warn!(path, "{message}"),
         }
     }
 }

@@ -18,11 +18,16 @@ use crate::upstream::{SourceState, Upstreams};
 /// Serves until a signal; an unusable configuration or address ends it before anything is served.
 pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
     let loaded = load::load(config, &load::machine());
-    load::report(&loaded.problems);
     let Some((settings, app)) = loaded.built else {
+        load::report(&loaded.problems);
         return ExitCode::from(BAD_CONFIG);
     };
     let _logs = logging::start(format);
+    match format {
+        LogFormat::Text => load::report(&loaded.problems),
+        // A reader of JSON lines can do nothing with other ones.
+        LogFormat::Json => load::log(&loaded.problems),
+    }
     block_on(serve(&settings, app))
 }
 
