@@ -1,0 +1,163 @@
+//! `remint check` without the network: what it finds, how it says it, and its exit code.
+
+use serde_json::Value;
+
+use crate::bench::process::{Finished, remint};
+use crate::bench::site::{Site, config, connector, set_mode};
+
+const UPSTREAM: &str = "https://gitlab.example.com";
+
+fn good() -> String {
+    config("https://sts.example.com", &connector("gitlab", UPSTREAM))
+}
+
+/// The report as JSON, in the shape that scripts rely on.
+fn report(run: &Finished) -> Value {
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert!(report["ok"].is_boolean(), "{report}");
+    for list in ["errors", "warnings", "notes"] {
+        for entry in report[list].as_array().unwrap() {
+            let members: Vec<_> = entry.as_object().unwrap().keys().collect();
+            assert_eq!(members, ["path", "message"], "{report}");
+            assert!(entry["path"].is_string() && entry["message"].is_string());
+        }
+    }
+    assert_eq!(run.stderr, "");
+    report
+}
+
+fn paths<'a>(report: &'a Value, list: &str) -> Vec<&'a str> {
+    let entries = report[list].as_array().unwrap().iter();
+    entries
+        .map(|entry| entry["path"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn a_good_config_is_ok() {
+    let site = Site::new(&good());
+    let json = site.run(&["check", "--format", "json"]).exits(0);
+    let found = report(&json);
+    assert_eq!(found["ok"], true);
+    assert_eq!(paths(&found, "errors"), [""; 0]);
+    assert_eq!(paths(&found, "warnings"), [""; 0]);
+    let text = site.run(&["check"]).exits(0);
+    assert!(text.stdout.contains("0 errors, 0 warnings"), "{text:#?}");
+    assert_eq!(text.stderr, "");
+}
+
+#[test]
+fn the_closed_list_of_shared_issuers_is_printed() {
+    let site = Site::new(&good());
+    let text = site.run(&["check"]).exits(0);
+    let json = report(&site.run(&["check", "--format", "json"]).exits(0));
+    let listed = json["shared_issuers"].as_array().unwrap();
+    for issuer in [
+        "https://token.actions.githubusercontent.com",
+        "https://gitlab.com",
+        "https://accounts.google.com",
+    ] {
+        assert!(text.stdout.contains(issuer), "{text:#?}");
+        assert!(listed.iter().any(|found| found == issuer), "{json}");
+    }
+}
+
+#[test]
+fn warnings_do_not_fail() {
+    let text = good().replace(
+        "audiences = [\"https://sts.example.com\"]",
+        "audiences = [\"*\"]",
+    );
+    let site = Site::new(&text);
+    let json = site.run(&["check", "--format", "json"]).exits(0);
+    let found = report(&json);
+    assert_eq!(found["ok"], true);
+    assert_eq!(paths(&found, "warnings"), ["connectors[0].audiences"]);
+    let text = site.run(&["check"]).exits(0);
+    assert!(text.stdout.contains("0 errors, 1 warning\n"), "{text:#?}");
+    assert!(text.stdout.contains("warning: connectors[0].audiences: "));
+}
+
+#[test]
+fn a_key_file_that_others_can_read_is_a_warning() {
+    let site = Site::new(&good());
+    set_mode(&site.folder().join("jwks.json"), 0o644);
+    let found = report(&site.run(&["check", "--format", "json"]).exits(0));
+    assert_eq!(paths(&found, "warnings"), ["keys.file"]);
+    let message = found["warnings"][0]["message"].as_str().unwrap();
+    assert!(message.contains("chmod"), "{message}");
+}
+
+#[test]
+fn errors_exit_64_all_of_them_in_one_run() {
+    let text = good()
+        .replace("https://gitlab.example.com", "http://gitlab.example.com")
+        .replace("clone_claims", "clone_claim")
+        .replace("127.0.0.1:0", "127.0.0.1");
+    let site = Site::new(&text);
+    let json = site.run(&["check", "--format", "json"]).exits(64);
+    let found = report(&json);
+    assert_eq!(found["ok"], false);
+    let mut errors = paths(&found, "errors");
+    errors.sort_unstable();
+    assert_eq!(
+        errors,
+        [
+            "connectors[0].clone_claim",
+            "connectors[0].issuer",
+            "server.listen[0]"
+        ]
+    );
+    let text = site.run(&["check"]).exits(64);
+    assert!(text.stdout.contains("3 errors"), "{text:#?}");
+    assert!(
+        text.stdout.contains("clone_claims"),
+        "did you mean: {text:#?}"
+    );
+    assert_eq!(text.stderr, "");
+}
+
+#[test]
+fn it_says_what_serve_says() {
+    let text = good().replace("'acme'", "'acme");
+    let site = Site::new(&text);
+    let check = site.run(&["check"]).exits(64);
+    let serve = site.run(&["serve"]).exits(64);
+    let errors = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.starts_with("error: "));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(errors(&check.stdout), errors(&serve.stderr));
+    assert_eq!(errors(&check.stdout).len(), 1, "{check:#?}");
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let site = Site::new(&good());
+    let mut command = remint(site.folder(), &["check", "--format", "json"]);
+    command.env("REMINT__SERVER__LISTEN", "127.0.0.1:0,nowhere");
+    let run = Finished::from(command.output().unwrap()).exits(64);
+    let errors = report(&run)["errors"].clone();
+    assert_eq!(errors[0]["path"], "server.listen[1]", "{errors}");
+}
+
+#[test]
+fn a_wrong_command_line_is_no_other_exit_code() {
+    let site = Site::new(&good());
+    for args in [
+        &["check", "--nonsense"][..],
+        &["explain", "--at", "noon"],
+        &["keys", "generate", "--alg", "HS256"],
+        &["keys", "rotate", "--alg", "ES256"],
+        &["no-such-command"],
+        &[],
+    ] {
+        let run = site.run(args).exits(64);
+        assert_eq!(run.stdout, "", "{run:#?}");
+        assert!(run.stderr.contains("Usage") || run.stderr.contains("--help"));
+    }
+    for args in [["--help"], ["--version"]] {
+        let run = site.run(&args).exits(0);
+        assert!(run.stdout.contains("remint"), "{run:#?}");
+    }
+}
