@@ -1,0 +1,17 @@
+//! Other people's verifiers, and other people's jobs, against a running Remint.
+//!
+//! `tests/interop/setup.sh` installs the verifiers; without it these tests fail, and say so.
+#![cfg(test)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "../cli/bench/mod.rs"]
+mod bench;
+mod jobs;
+mod verifiers;
