@@ -399,7 +399,9 @@ when = "true"                  => when: belongs under [[connectors.rules]]
 secret = "x"                   => secret: belongs under [[clients]]
 banana = "x"                   => banana: unknown key | the keys here are id, issuer
 require_client = "yes"         => require_client: the string "yes" | without quotes
-user_name_key = 1              => user_name_key: a number | a string
+timeout = "2m"                 => timeout: 2m | at most 1m
+jwks_max_age = "2d"            => jwks_max_age: 2d | at most
+user_name_key = 1              => user_name_key: the number 1 | a string
 "#;
 
 #[test]

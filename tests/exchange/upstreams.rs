@@ -235,7 +235,7 @@ fn the_start_does_not_wait_for_issuers() {
         .iter()
         .enumerate()
         .map(|(index, issuer)| {
-            found_by_discovery(&format!("c{index}"), &issuer.url) + "timeout = \"1h\"\n"
+            found_by_discovery(&format!("c{index}"), &issuer.url) + "timeout = \"60s\"\n"
         })
         .collect();
     // It listens and serves although no issuer will ever answer.
