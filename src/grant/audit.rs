@@ -18,6 +18,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// How a result counts: a refusal that is nobody's fault but ours or an upstream's is an error.
+    pub fn of(result: Result<(), &Refusal>) -> Self {
+        match result {
+            Ok(()) => Self::Issued,
+            Err(refusal) if refusal.reason.oauth().0 >= 500 => Self::Error,
+            Err(_) => Self::Refused,
+        }
+    }
+
     /// The word in events and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -79,7 +88,7 @@ impl Event {
 
     /// Writes the event to the log target `audit`.
     pub fn write(&self, result: Result<(), &Refusal>, request: &RequestFacts<'_>) {
-        let outcome = outcome(result);
+        let outcome = Outcome::of(result);
         let [subject_iss, subject_sub, subject_jti] = self.subject.clone().unwrap_or_default();
         tracing::info!(
             target: "audit",
@@ -116,13 +125,4 @@ pub struct RequestFacts<'a> {
     pub request_id: &'a str,
     /// How long it took, in microseconds.
     pub duration_us: u64,
-}
-
-/// How a result counts: a refusal that is nobody's fault but ours or an upstream's is an error.
-pub fn outcome(result: Result<(), &Refusal>) -> Outcome {
-    match result {
-        Ok(()) => Outcome::Issued,
-        Err(refusal) if refusal.reason.oauth().0 >= 500 => Outcome::Error,
-        Err(_) => Outcome::Refused,
-    }
 }

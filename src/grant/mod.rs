@@ -10,7 +10,7 @@ mod simple;
 mod subject;
 mod token_exchange;
 
-pub use audit::{Event, Outcome, RequestFacts, outcome};
+pub use audit::{Event, Outcome, RequestFacts};
 pub use client_credentials::ClientCredentials;
 pub use connectors::{Connector, Connectors, Lookup};
 pub use exchange::{Exchange, Issuable, Request, Secret};
