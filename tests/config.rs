@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use remint::config::problems::{Problems, Severity};
-use remint::config::{Settings, known_keys, load};
+use remint::config::{Address, Settings, known_keys, load};
 
 #[path = "config/clients.rs"]
 mod clients;
@@ -106,7 +106,10 @@ fn rows(table: &str) -> impl Iterator<Item = (String, String, Vec<&str>)> {
 fn fills_in_the_defaults() {
     let settings = Run::toml(GOOD).clean();
     assert_eq!(settings.issuer.listed(), ["https://sts.example.com"]);
-    assert_eq!(settings.server.listen, ["127.0.0.1:8080"]);
+    assert_eq!(shown(&settings.server.listen), ["127.0.0.1:8080"]);
+    assert_eq!(settings.server.socket_mode.0, 0o660);
+    assert!(settings.server.metadata_listen.is_empty());
+    assert!(settings.server.admin_listen.is_none());
     assert!(settings.keys.file.is_absolute() && settings.keys.file.ends_with("jwks.json"));
     assert!(settings.keys.signing.is_none() && settings.keys.default_alg.is_none());
     assert_eq!(settings.tokens.max_lifetime, Duration::from_secs(3600));
@@ -420,9 +423,20 @@ server.listen = [":8080"]         => server.listen[0]: "0.0.0.0:8080"
 server.listen = ["http://a:1"]    => server.listen[0]: "host:port"
 server.listen = ["::1:8080"]      => server.listen[0]: "[::1]:8080"
 server.listen = ["a:70000"]       => server.listen[0]: "host:port"
-server.listen = ["unix:/run/x"]   => server.listen[0]: unix | not supported
+server.listen = ["unix:"]         => server.listen[0]: "unix:" | "unix:/run/remint/remint.sock"
+server.listen = ["unix:/run/"]    => server.listen[0]: "unix:/run/" | "unix:/run/remint/remint.sock"
 server.listen = ["a:1", "a:1"]    => server.listen[1]: server.listen[0]
-server.socket_mode = "0660"       => server.socket_mode: unknown key
+server.listen = ["unix:a", "unix:./a"] => server.listen[1]: server.listen[0]
+server.metadata_listen = "a:1"    => server.metadata_listen: ["a:1"]
+server.metadata_listen = ["a"]    => server.metadata_listen[0]: "host:port"
+server.metadata_listen = ["127.0.0.1:8080"] => server.metadata_listen[0]: "127.0.0.1:8080" | server.listen[0]
+server.admin_listen = ["a:1"]     => server.admin_listen: a list | a string
+server.admin_listen = "9090"      => server.admin_listen: "9090" | "host:port"
+server.admin_listen = "127.0.0.1:8080" => server.admin_listen: "127.0.0.1:8080" | server.listen[0]
+server.metadata_listen = ["unix:a"] ;; server.admin_listen = "unix:a" => server.admin_listen: server.metadata_listen[0]
+server.socket_mode = 660          => server.socket_mode: the number 660 | "0660"
+server.socket_mode = "rw-rw----"  => server.socket_mode: "rw-rw----" | "0660"
+server.socket_mode = "0440"       => server.socket_mode: "0440" | lets somebody write
 limits.max_connections = 1        => limits: unknown key
 keys.default_alg = "EdDSA"        => keys.default_alg: "EdDSA" | "ES256"
 keys.signing = {}                 => keys.signing: empty table
@@ -434,6 +448,43 @@ tokens.leeway = "6m"              => tokens.leeway: 6m | at most 5m
 tokens.subject_format = "oidc"    => tokens.subject_format: "oidc" | "plain" | "dex"
 tokens.issuer = "x"               => tokens.issuer: belongs at the top
 "#;
+
+#[test]
+fn an_admin_listener_that_others_reach_is_a_warning() {
+    for open in ["0.0.0.0:9090", "[::]:9090", "host.example.com:9090"] {
+        let run = Run::toml(&with(&format!("server.admin_listen = {open:?}"), ""));
+        let words = [open, "open to other machines"];
+        run.only(Severity::Warning, "server.admin_listen", &words, open);
+    }
+    for local in [
+        "127.0.0.1:9090",
+        "[::1]:9090",
+        "localhost:9090",
+        "unix:a.sock",
+    ] {
+        Run::toml(&with(&format!("server.admin_listen = {local:?}"), "")).clean();
+    }
+}
+
+#[test]
+fn sockets_stand_in_the_folder_of_the_file_and_any_port_is_free_twice() {
+    let lines = r#"
+server.listen = ["127.0.0.1:0", "unix:main.sock"]
+server.metadata_listen = ["127.0.0.1:0", "unix:/run/metadata.sock"]
+server.admin_listen = "127.0.0.1:0"
+"#;
+    let run = Run::toml(&with(lines, ""));
+    let server = run.clean().server;
+    assert_eq!(shown(&server.metadata_listen)[1], "unix:/run/metadata.sock");
+    let Address::Unix(socket) = &server.listen[1] else {
+        panic!("{:?}", server.listen);
+    };
+    assert!(socket.is_absolute() && socket.ends_with("main.sock"));
+}
+
+fn shown(addresses: &[Address]) -> Vec<String> {
+    addresses.iter().map(ToString::to_string).collect()
+}
 
 #[test]
 fn the_own_issuer_is_a_plain_public_url() {
@@ -674,6 +725,7 @@ fn the_environment_overrides_the_file() {
     let environment = [
         ("REMINT__ISSUER", "https://other.example.com"),
         ("REMINT__SERVER__LISTEN", "127.0.0.1:1, [::1]:2"),
+        ("REMINT__SERVER__SOCKET_MODE", "0600"),
         ("REMINT__TOKENS__MAX_LIFETIME", "30m"),
         ("REMINT__KEYS__FILE", "other.json"),
         ("REMINT_SERVICE_HOST", "10.0.0.1"),
@@ -689,7 +741,8 @@ fn the_environment_overrides_the_file() {
     )
     .clean();
     assert_eq!(settings.issuer.listed(), ["https://other.example.com"]);
-    assert_eq!(settings.server.listen, ["127.0.0.1:1", "[::1]:2"]);
+    assert_eq!(shown(&settings.server.listen), ["127.0.0.1:1", "[::1]:2"]);
+    assert_eq!(settings.server.socket_mode.0, 0o600);
     assert_eq!(settings.tokens.max_lifetime, Duration::from_secs(1800));
     assert!(settings.keys.file.is_absolute() && settings.keys.file.ends_with("other.json"));
 }

@@ -1,5 +1,6 @@
 //! The configuration: one file and the `REMINT__` environment, read whole, with everything wrong in it collected.
 
+mod address;
 mod client;
 mod connector;
 mod duplicates;
@@ -13,6 +14,7 @@ mod settings;
 mod validate;
 mod value;
 
+pub use address::{Address, SocketMode};
 pub use client::Client;
 pub use connector::{Connector, Rule};
 pub use environment::process_environment;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use config::ValueKind;
 
+use super::address::{Address, SocketMode};
 use super::client::{Client, read_client};
 use super::connector::{Connector, read_connector};
 use super::section::Section;
@@ -51,8 +52,14 @@ impl Issuer {
 /// `[server]`: where Remint listens.
 #[derive(Clone, Debug)]
 pub struct Server {
-    /// Each a `host:port`.
-    pub listen: Vec<String>,
+    /// Everything that callers need.
+    pub listen: Vec<Address>,
+    /// Of every unix socket.
+    pub socket_mode: SocketMode,
+    /// Only what the world may see: metadata, keys and health.
+    pub metadata_listen: Vec<Address>,
+    /// Health with details, and metrics; absent: nowhere.
+    pub admin_listen: Option<Address>,
 }
 
 /// `[keys]`: what signs.
@@ -93,7 +100,10 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
         server: root.table("server", |server| Server {
             listen: server
                 .optional("listen")
-                .unwrap_or_else(|| vec!["127.0.0.1:8080".to_owned()]),
+                .unwrap_or_else(|| vec![Address::Tcp("127.0.0.1:8080".to_owned())]),
+            socket_mode: server.optional("socket_mode").unwrap_or_default(),
+            metadata_listen: server.optional("metadata_listen").unwrap_or_default(),
+            admin_listen: server.optional("admin_listen"),
         }),
         keys: root.table("keys", |keys| Keys {
             file: keys

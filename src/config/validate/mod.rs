@@ -4,10 +4,10 @@ mod client;
 mod connector;
 mod names;
 mod own_issuer;
+mod server;
 mod together;
 mod url;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::duration::show;
@@ -17,7 +17,7 @@ use super::settings::{Keys, Settings, Tokens};
 /// Records everything that is wrong, doubtful or worth knowing about values that have the right type.
 pub(super) fn check(settings: &Settings, problems: &mut Problems) {
     own_issuer::check(&settings.issuer, problems);
-    check_listen(&settings.server.listen, problems);
+    server::check(&settings.server, problems);
     check_keys(&settings.keys, problems);
     check_tokens(&settings.tokens, problems);
     for connector in &settings.connectors {
@@ -25,53 +25,6 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
     }
     together::check(settings, problems);
     client::check(settings, problems);
-}
-
-fn check_listen(listen: &[String], problems: &mut Problems) {
-    if listen.is_empty() {
-        problems.error(
-            "server.listen",
-            "found an empty list: write at least one address, such as [\"127.0.0.1:8080\"]",
-        );
-    }
-    for (index, address) in listen.iter().enumerate() {
-        let path = format!("server.listen[{index}]");
-        if address.is_empty() {
-            continue;
-        }
-        if address.starts_with("unix:") {
-            problems.error(
-                &path,
-                "unix sockets are not supported in this version: write \"host:port\", such as \"127.0.0.1:8080\"",
-            );
-        } else if !is_address(address) {
-            problems.error(
-                &path,
-                format!("found {address:?}, expected \"host:port\", such as \"127.0.0.1:8080\", \"0.0.0.0:8080\" or \"[::1]:8080\""),
-            );
-        }
-        if let Some(first) = listen.iter().take(index).position(|other| other == address) {
-            problems.error(
-                path,
-                format!("{address:?} already stands at server.listen[{first}]: remove one"),
-            );
-        }
-    }
-}
-
-fn is_address(address: &str) -> bool {
-    if address.parse::<SocketAddr>().is_ok() {
-        return true;
-    }
-    let is_host = |host: &str| {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
-        !host.is_empty() && host.chars().all(is_part)
-    };
-    let is_port =
-        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    address
-        .rsplit_once(':')
-        .is_some_and(|(host, port)| is_host(host) && is_port(port))
 }
 
 fn check_keys(keys: &Keys, problems: &mut Problems) {
