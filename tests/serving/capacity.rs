@@ -56,7 +56,13 @@ async fn serve_with_few_descriptors() {
     let listener = bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     writeln!(std::io::stdout(), "serving {addr}").unwrap();
-    serve(vec![listener], hello(), lax(), tokio::time::sleep(LONG)).await;
+    serve(
+        vec![listener.into()],
+        hello(),
+        lax(),
+        tokio::time::sleep(LONG),
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -102,7 +102,12 @@ async fn several_listeners_are_served() {
         bind("127.0.0.1:0").await.unwrap(),
     ];
     let addrs = listeners.each_ref().map(|l| l.local_addr().unwrap());
-    tokio::spawn(serve(listeners.into(), hello(), lax(), pending()));
+    tokio::spawn(serve(
+        listeners.map(Into::into).into(),
+        hello(),
+        lax(),
+        pending(),
+    ));
     for addr in addrs.into_iter().cycle().take(6) {
         let reply = Client::connect(addr).await.ask(GET).await;
         assert!(reply.ends_with("hello"), "{reply}");
@@ -117,7 +122,7 @@ async fn a_taken_port_is_a_clear_error() {
     assert_eq!(
         error,
         format!(
-            "cannot listen on {addr}: address already in use (another program has the port; change server.listen or stop it)"
+            "cannot listen on {addr}: address already in use (another program has the port; stop it or choose another port)"
         )
     );
     assert!(bind("nonsense").await.is_err());

@@ -54,7 +54,7 @@ impl Server {
         let listener = bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let ended = tokio::spawn(serve(vec![listener], service, limits, async {
+        let ended = tokio::spawn(serve(vec![listener.into()], service, limits, async {
             let _ = stopped.await;
         }));
         Self {
@@ -92,7 +92,7 @@ where
 {
     let listener = bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    tokio::spawn(serve(vec![listener], service, limits, pending()));
+    tokio::spawn(serve(vec![listener.into()], service, limits, pending()));
     addr
 }
 

@@ -1,62 +1,113 @@
 //! Opening listeners, and accepting from several of them through every error that passes.
 
-use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, io};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::Instant;
+use tokio_util::either::Either;
+
+use super::Peer;
+use super::unix::UnixSocket;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Opens a TCP listener on `addr`, `host:port`; port 0 takes any free port.
-pub async fn bind(addr: &str) -> Result<TcpListener, BindError> {
-    TcpListener::bind(addr).await.map_err(|source| BindError {
-        addr: addr.to_owned(),
-        source,
-    })
-}
+/// The transport of one connection.
+type Stream = Either<TcpStream, UnixStream>;
 
-/// Why a listener cannot be opened; its text says what to change.
+/// An open listener.
 #[derive(Debug)]
-pub struct BindError {
-    addr: String,
-    source: io::Error,
+pub enum Listener {
+    /// On TCP.
+    Tcp(TcpListener),
+    /// On a unix socket.
+    Unix(UnixSocket),
 }
 
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {}: ", self.addr)?;
-        match self.source.kind() {
-            io::ErrorKind::AddrInUse => f.write_str(
-                "address already in use (another program has the port; change server.listen or stop it)",
-            ),
-            io::ErrorKind::PermissionDenied => f.write_str(
-                "permission denied (ports below 1024 need CAP_NET_BIND_SERVICE; grant it or choose a higher port)",
-            ),
-            io::ErrorKind::AddrNotAvailable => f.write_str(
-                "this machine does not have the address (use one of its own, or 0.0.0.0 for all of them)",
-            ),
-            io::ErrorKind::InvalidInput => {
-                write!(f, "{} (write it as address:port, such as 127.0.0.1:8080)", self.source)
+impl Listener {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+        match self {
+            Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
+                // Replies are written whole, so Nagle's algorithm could only delay them.
+                let _ = stream.set_nodelay(true);
+                (Either::Left(stream), Peer(Some(peer)))
+            }),
+            Self::Unix(socket) => {
+                let accepted = socket.listener.poll_accept(cx);
+                accepted.map_ok(|(stream, _)| (Either::Right(stream), Peer(None)))
             }
-            _ => write!(f, "{}", self.source),
         }
     }
 }
 
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
     }
+}
+
+/// Where it listens: `http://127.0.0.1:8080` or `unix:/run/remint/remint.sock`.
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => write!(f, "http://{address}"),
+                Err(error) => write!(f, "an address that is not known ({error})"),
+            },
+            Self::Unix(socket) => write!(f, "unix:{}", socket.path().display()),
+        }
+    }
+}
+
+/// Opens a TCP listener on `addr`, `host:port`; port 0 takes any free port.
+pub async fn bind(addr: &str) -> Result<TcpListener, BindError> {
+    let opened = TcpListener::bind(addr).await;
+    opened.map_err(|error| BindError::new(addr, advice(&error)))
+}
+
+/// Why a listener cannot be opened; its text says what to change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot listen on {address}: {why}")]
+pub struct BindError {
+    address: String,
+    why: String,
+}
+
+impl BindError {
+    pub(super) fn new(address: impl Into<String>, why: String) -> Self {
+        Self {
+            address: address.into(),
+            why,
+        }
+    }
+}
+
+/// What an operator can do about `error`.
+fn advice(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "address already in use (another program has the port; stop it or choose another port)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "permission denied (ports below 1024 need CAP_NET_BIND_SERVICE; grant it or choose a higher port)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have the address (use one of its own, or 0.0.0.0 for all of them)"
+        }
+        io::ErrorKind::InvalidInput => {
+            return format!("{error} (write it as address:port, such as 127.0.0.1:8080)");
+        }
+        _ => return error.to_string(),
+    };
+    advice.to_owned()
 }
 
 /// Accepts from all of its listeners in turn.
 pub(super) struct Acceptor {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     first: usize,
     pause: Duration,
     paused_until: Option<Instant>,
@@ -64,7 +115,7 @@ pub(super) struct Acceptor {
 }
 
 impl Acceptor {
-    pub(super) fn new(listeners: Vec<TcpListener>) -> Self {
+    pub(super) fn new(listeners: Vec<Listener>) -> Self {
         Self {
             listeners,
             first: 0,
@@ -76,18 +127,16 @@ impl Acceptor {
 
     /// The next connection. An error means that the process is out of descriptors or memory: it has
     /// been logged, and the next call pauses before it tries again. Safe to cancel.
-    pub(super) async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+    pub(super) async fn accept(&mut self) -> io::Result<(Stream, Peer)> {
         loop {
             if let Some(until) = self.paused_until {
                 tokio::time::sleep_until(until).await;
                 self.paused_until = None;
             }
             match std::future::poll_fn(|cx| self.poll_accept(cx)).await {
-                Ok((stream, peer)) => {
+                Ok(accepted) => {
                     self.pause = FIRST_PAUSE;
-                    // Replies are written whole, so Nagle's algorithm could only delay them.
-                    let _ = stream.set_nodelay(true);
-                    return Ok((stream, peer));
+                    return Ok(accepted);
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
@@ -99,7 +148,7 @@ impl Acceptor {
     }
 
     /// Polls every listener, beginning behind the one that was served last.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
         let (before, after) = self.listeners.split_at(self.first);
         let behind = after.iter().chain(before).enumerate();
         for (position, listener) in behind {
@@ -164,17 +213,5 @@ mod tests {
             100 + 200 + 400 + 800 + 1000 + 1000
         );
         assert_eq!(log, [0, 1500, 2500]);
-    }
-
-    #[test]
-    fn a_bind_error_says_what_to_do() {
-        let error = BindError {
-            addr: "127.0.0.1:8080".to_owned(),
-            source: io::ErrorKind::AddrInUse.into(),
-        };
-        assert_eq!(
-            error.to_string(),
-            "cannot listen on 127.0.0.1:8080: address already in use (another program has the port; change server.listen or stop it)"
-        );
     }
 }

@@ -1,6 +1,6 @@
-//! Serving HTTP/1.1 on TCP: the accept loop, its limits and how it drains.
+//! Serving HTTP/1.1 on TCP and unix sockets: the accept loop, its limits and how it drains.
 //!
-//! `listen` opens sockets, `room` counts connections, `connection` runs one; what that one is
+//! `listen` and `unix` open sockets, `room` counts connections, `connection` runs one; what that one is
 //! doing stands in its `Activity`, which `io` and `body` write and the timers read.
 
 mod activity;
@@ -10,6 +10,7 @@ mod io;
 mod listen;
 mod refusal;
 mod room;
+mod unix;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -20,10 +21,10 @@ use http::{Request, Response};
 use hyper::body::Body;
 use hyper::server::conn::http1;
 use hyper::service::Service;
-use tokio::net::TcpListener;
 
 pub use body::{BodyTimeout, RequestBody};
-pub use listen::{BindError, bind};
+pub use listen::{BindError, Listener, bind};
+pub use unix::{UnixSocket, bind_unix};
 
 use listen::Acceptor;
 use room::Room;
@@ -48,22 +49,27 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long requests in flight may take to end once the shutdown has begun.
     pub drain: Duration,
-    /// How many connections are open at once, over all listeners together.
+    /// How many connections are open at once, over all listeners of one `serve` together.
     pub max_connections: usize,
     /// The largest request head in bytes, request line included.
     pub max_head: usize,
 }
 
+impl Limits {
+    /// What suits a public listener.
+    pub const DEFAULT: Self = Self {
+        header_timeout: Duration::from_secs(10),
+        body_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(60),
+        drain: Duration::from_secs(10),
+        max_connections: 10_000,
+        max_head: 32 * 1024,
+    };
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            header_timeout: Duration::from_secs(10),
-            body_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(60),
-            drain: Duration::from_secs(10),
-            max_connections: 10_000,
-            max_head: 32 * 1024,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -81,11 +87,11 @@ pub struct Drained {
 
 /// Serves `service` on `listeners` until `shutdown` resolves, then drains.
 ///
-/// Once `shutdown` resolves the listeners close, idle connections close, and requests in flight
+/// Once `shutdown` resolves the listeners close (files of unix sockets go), idle connections close, and requests in flight
 /// have [`Limits::drain`] to end. A warp filter becomes a service by
 /// `TowerToHyperService::new(warp::service(filter))`.
 pub async fn serve<S, B>(
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
     service: S,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
@@ -120,7 +126,7 @@ where
             () = room.wait_for_place() => {}
         }
         let (http, service) = (http.clone(), service.clone());
-        room.admit(|activity| connection::run(stream, Peer(Some(peer)), http, service, activity));
+        room.admit(|activity| connection::run(stream, peer, http, service, activity));
     }
     drop(acceptor);
     room.drain().await

@@ -1,0 +1,123 @@
+//! Unix sockets: put in place without a moment in which the wrong people could connect, taken over
+//! where nobody listens any more, and removed at the end.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tokio::net::{UnixListener, UnixStream};
+
+use super::listen::BindError;
+
+/// A listener on a unix socket; its file goes when it is dropped.
+#[derive(Debug)]
+pub struct UnixSocket {
+    // Dropped first: while the listener is open no other file can get the inode of this one.
+    file: SocketFile,
+    pub(super) listener: UnixListener,
+}
+
+impl UnixSocket {
+    /// Where clients find it.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+}
+
+/// Opens a unix socket at `path` with the permission bits `mode`; needs a Tokio runtime.
+///
+/// A socket that refuses connections is replaced; one that somebody listens on, and anything that
+/// is no socket, stays as it is and is an error.
+pub async fn bind_unix(path: &Path, mode: u32) -> Result<UnixSocket, BindError> {
+    let failed = |why: String| BindError::new(format!("unix:{}", path.display()), why);
+    check_place(path).await.map_err(failed)?;
+    put(path, mode).map_err(|error| failed(advice(&error)))
+}
+
+/// Whether a socket may be put at `path`.
+async fn check_place(path: &Path) -> Result<(), String> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(advice(&error)),
+    };
+    if !found.file_type().is_socket() {
+        return Err(
+            "what is there is not a socket, and is left alone (remove it, or choose another path)"
+                .to_owned(),
+        );
+    }
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(
+            "a socket is there that this user may not open, so it cannot be told whether another program listens on it".to_owned(),
+        ),
+        // It answers, or has no room in its queue, or is of another kind.
+        _ => Err("another program listens on it (stop it, or choose another path)".to_owned()),
+    }
+}
+
+/// Makes the socket in a folder that only this user can enter, and moves it to `path`.
+fn put(path: &Path, mode: u32) -> io::Result<UnixSocket> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    SocketAddr::from_pathname(path)?;
+    let private = tempfile::Builder::new()
+        .prefix(".")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(folder)?;
+    let at = private.path().join("s");
+    let listener = UnixListener::bind(&at)?;
+    fs::set_permissions(&at, Permissions::from_mode(mode))?;
+    let found = fs::symlink_metadata(&at)?;
+    fs::rename(&at, path)?;
+    Ok(UnixSocket {
+        file: SocketFile {
+            path: path.to_owned(),
+            device: found.dev(),
+            inode: found.ino(),
+        },
+        listener,
+    })
+}
+
+/// What an operator can do about `error`.
+fn advice(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => {
+            "the path is too long for a unix socket (about 100 bytes; choose a shorter one)"
+                .to_owned()
+        }
+        io::ErrorKind::NotFound => "its folder does not exist (create it)".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied (let this user write to its folder, or choose another)".to_owned()
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "its folder is read-only (mount a volume or tmpfs there, or choose another)".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// The file of a socket, removed when it is dropped unless another has taken its place.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let is_ours = |found: fs::Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
+        if fs::symlink_metadata(&self.path).is_ok_and(is_ours) {
+            // What cannot be removed is taken over by the next start.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
