@@ -14,7 +14,7 @@ use crate::config::{self, Settings};
 use crate::grant::{
     ClientCredentials, Connector, Connectors, Exchange, Grant, Grants, Minter, TokenExchange,
 };
-use crate::http::{self, Health, Issuers, Site};
+use crate::http::{self, Health, Issuers, Metrics, Role, Site};
 use crate::jose::{Choice, Keyring, SigningAlgorithm};
 use crate::oauth::metadata::Metadata;
 use crate::policy::{Limits, Policy, STANDARD_SCOPES, cel};
@@ -106,6 +106,7 @@ impl Parts {
             clock: Arc::clone(clock),
             random: Arc::clone(random),
             sampled: http::Sampled::default(),
+            metrics: Metrics::default(),
         };
         Some((site, state))
     }
@@ -193,9 +194,14 @@ impl App {
         })
     }
 
-    /// Every route of the instance.
+    /// Everything that callers need.
     pub fn routes(&self) -> BoxedFilter<(Response,)> {
-        http::routes(Arc::clone(&self.site))
+        self.routes_for(Role::Main)
+    }
+
+    /// What a listener of this role serves.
+    pub fn routes_for(&self, role: Role) -> BoxedFilter<(Response,)> {
+        http::routes(Arc::clone(&self.site), role)
     }
 
     /// Starts fetching upstream keys; they stop being refreshed when the handle is dropped.

@@ -86,6 +86,11 @@ impl Exchange {
         self.minter.keyring()
     }
 
+    /// The trusted issuers.
+    pub fn connectors(&self) -> &Connectors {
+        &self.connectors
+    }
+
     /// The configured client with this id.
     pub fn client(&self, id: &str) -> Option<&Arc<Client>> {
         self.clients.get(id)

@@ -3,7 +3,9 @@
 mod accept;
 mod body;
 mod documents;
+mod health;
 mod issuers;
+mod metrics;
 mod reply;
 mod request_id;
 mod routes;
@@ -13,6 +15,7 @@ mod site;
 mod token;
 
 pub use issuers::Issuers;
-pub use routes::routes;
+pub use metrics::Metrics;
+pub use routes::{Role, routes};
 pub use sampled::Sampled;
 pub use site::{Health, Site};

@@ -119,8 +119,13 @@ pub(super) fn document(document: &Document, if_none_match: Option<&str>) -> Resp
 }
 
 /// A health reply.
-pub(super) fn health(status: StatusCode, word: &str) -> Response {
-    no_store(json_reply(status, &json!({ "status": word })))
+pub(super) fn health(status: StatusCode, body: &serde_json::Value) -> Response {
+    no_store(json_reply(status, body))
+}
+
+/// Metrics in the Prometheus text format.
+pub(super) fn metrics(text: String) -> Response {
+    no_store(with_type("text/plain; version=0.0.4; charset=utf-8", text))
 }
 
 /// The response with the id of its request on it.

@@ -1,5 +1,6 @@
 //! The routes: one look-up by path, then the method.
 
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -12,16 +13,38 @@ use warp::http::{HeaderMap, Method, StatusCode};
 use warp::reply::Response;
 use warp::{Filter, Reply};
 
+use super::documents::Document;
 use super::issuers::Found;
 use super::reply::{self, Dialect};
 use super::serve::Peer;
-use super::{Site, request_id, token};
+use super::{Site, health, request_id, token};
 use crate::oauth::{Reason, Refusal};
 
-/// Every route of a site; it answers each request, also those for unknown paths.
-pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
+/// What a listener is for: it serves this and nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything that callers need: tokens, the public documents, health.
+    Main,
+    /// What the world may see: the public documents and health.
+    Metadata,
+    /// What operators need: health with details, and metrics.
+    Admin,
+}
+
+/// What a path is on the listeners of one role.
+enum Route<'a> {
+    Token(Cow<'a, str>),
+    Document(Cow<'a, Document>),
+    Health(StatusCode, &'static str),
+    Metrics,
+}
+
+/// The routes of a site on the listeners of one role; they answer each request, also those for
+/// unknown paths.
+pub fn routes(site: Arc<Site>, role: Role) -> BoxedFilter<(Response,)> {
     warp::any()
-        .map(move || Arc::clone(&site))
+        .map(move || (Arc::clone(&site), role))
+        .untuple_one()
         .and(warp::method())
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
@@ -32,8 +55,9 @@ pub fn routes(site: Arc<Site>) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-/// The head of a request, and the id that its reply carries.
+/// The head of a request, the role of its listener, and the id that its reply carries.
 struct Head {
+    role: Role,
     method: Method,
     path: FullPath,
     headers: HeaderMap,
@@ -44,6 +68,7 @@ struct Head {
 /// Answers, also where a defect makes the answer panic: the caller gets its request id, the log the rest.
 async fn answer_or_fail(
     site: Arc<Site>,
+    role: Role,
     method: Method,
     path: FullPath,
     headers: HeaderMap,
@@ -51,6 +76,7 @@ async fn answer_or_fail(
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Response {
     let head = Head {
+        role,
         id: request_id::of(&headers, site.clock.as_ref(), site.random.as_ref()),
         method,
         path,
@@ -73,12 +99,9 @@ async fn answer(
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Response {
     let (method, id) = (&head.method, head.id.as_str());
-    let path = head.path.as_str();
-    if let Some((status, word)) = health(site, path) {
-        return read_only(method, id, || reply::health(status, word));
-    }
-    match site.issuers.find(&head.headers, path) {
-        Ok(Some(Found::Token(issuer))) if method == Method::POST => {
+    let is_read = method == Method::GET || method == Method::HEAD;
+    match find(site, head.role, &head.headers, head.path.as_str()) {
+        Ok(Some(Route::Token(issuer))) if method == Method::POST => {
             let call = token::Call {
                 issuer: &issuer,
                 headers: &head.headers,
@@ -87,10 +110,14 @@ async fn answer(
             };
             token::handle(site, &call, body).await
         }
-        Ok(Some(Found::Token(_))) => reply::method_not_allowed("POST", id),
-        Ok(Some(Found::Document(document))) => read_only(method, id, || {
-            reply::document(&document, tags(&head.headers))
-        }),
+        Ok(Some(Route::Token(_))) => reply::method_not_allowed("POST", id),
+        Ok(Some(_)) if !is_read => reply::method_not_allowed("GET, HEAD", id),
+        Ok(Some(Route::Document(document))) => reply::document(&document, tags(&head.headers)),
+        Ok(Some(Route::Health(status, word))) if head.role == Role::Admin => {
+            reply::health(status, &health::detailed(site, word))
+        }
+        Ok(Some(Route::Health(status, word))) => reply::health(status, &health::brief(word)),
+        Ok(Some(Route::Metrics)) => reply::metrics(site.metrics.text()),
         Ok(None) => {
             let refusal = Refusal::new(Reason::NotFound, "there is nothing at this path");
             reply::refusal(&refusal, Dialect::OAuth, id)
@@ -99,28 +126,26 @@ async fn answer(
     }
 }
 
-/// What is only fetched takes GET and HEAD.
-fn read_only(method: &Method, id: &str, reply: impl FnOnce() -> Response) -> Response {
-    if method == Method::GET || method == Method::HEAD {
-        reply()
-    } else {
-        reply::method_not_allowed("GET, HEAD", id)
+/// What `path` is; health and metrics stand at the root, whatever the issuer's path is.
+fn find<'a>(
+    site: &'a Site,
+    role: Role,
+    headers: &HeaderMap,
+    path: &str,
+) -> Result<Option<Route<'a>>, Refusal> {
+    if let Some((status, word)) = health::find(site, path) {
+        return Ok(Some(Route::Health(status, word)));
     }
+    if role == Role::Admin {
+        return Ok((path == "/metrics").then_some(Route::Metrics));
+    }
+    let found = site.issuers.find(headers, path)?;
+    Ok(found.and_then(|found| match found {
+        Found::Token(issuer) => (role == Role::Main).then_some(Route::Token(issuer)),
+        Found::Document(document) => Some(Route::Document(document)),
+    }))
 }
 
 fn tags(headers: &HeaderMap) -> Option<&str> {
     headers.get(IF_NONE_MATCH)?.to_str().ok()
-}
-
-/// What a health path says; these stand at the root, whatever the issuer's path is.
-fn health(site: &Site, path: &str) -> Option<(StatusCode, &'static str)> {
-    match path {
-        "/healthz/live" => Some((StatusCode::OK, "ok")),
-        "/healthz" | "/healthz/ready" if site.health.is_draining() => {
-            Some((StatusCode::SERVICE_UNAVAILABLE, "draining"))
-        }
-        "/healthz" | "/healthz/ready" if site.health.is_whole() => Some((StatusCode::OK, "ok")),
-        "/healthz" | "/healthz/ready" => Some((StatusCode::OK, "degraded")),
-        _ => None,
-    }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Issuers;
 use super::sampled::Sampled;
+use super::{Issuers, Metrics};
 use crate::clock::Clock;
 use crate::grant::{Exchange, Grants};
 use crate::random::Random;
@@ -25,6 +25,8 @@ pub struct Site {
     pub random: Arc<dyn Random>,
     /// Refusals too cheap for an audit event each.
     pub sampled: Sampled,
+    /// What `/metrics` answers.
+    pub metrics: Metrics,
 }
 
 /// What `/healthz` reports.
