@@ -7,6 +7,7 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::listeners::Listeners;
 use super::practice::Practice;
 use super::{BAD_CONFIG, LogFormat, load, logging, out, serve};
 use crate::app::{App, Surroundings};
@@ -23,6 +24,9 @@ pub(super) fn run(listen: SocketAddr, format: LogFormat) -> ExitCode {
 }
 
 async fn demo(listen: SocketAddr) -> ExitCode {
+    let Some(stop) = serve::stop_signal() else {
+        return ExitCode::FAILURE;
+    };
     let next_port = |port: u16| port.checked_add(u16::from(port != 0));
     let Some(port) = next_port(listen.port()) else {
         out::error("error: the practice issuer needs the next port, and there is none after 65535");
@@ -57,13 +61,13 @@ async fn demo(listen: SocketAddr) -> ExitCode {
         return ExitCode::from(BAD_CONFIG);
     };
     let practising = tokio::spawn(serve(
-        vec![practice],
+        vec![practice.into()],
         TowerToHyperService::new(warp::service(issuer.routes())),
         Limits::default(),
         std::future::pending(),
     ));
-    let instruct = |_: &[TcpListener]| instruct(&origin, &practice_origin);
-    let status = serve::run_until_signal(app, vec![remint], instruct).await;
+    instruct(&origin, &practice_origin);
+    let status = serve::run_until(stop, app, Listeners::only(remint)).await;
     practising.abort();
     status
 }

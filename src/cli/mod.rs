@@ -3,7 +3,9 @@
 mod check;
 mod demo;
 mod explain;
+mod health;
 mod keys;
+mod listeners;
 mod load;
 mod logging;
 mod online;
@@ -56,6 +58,8 @@ enum Command {
     Keys(keys::KeysCommand),
     /// Say what /token would say to the token on standard input, and why; nothing is minted.
     Explain(explain::ExplainArgs),
+    /// Ask the running server whether it is ready, as a container's health check does.
+    Health(ConfigArg),
     /// Try it out: throw-away keys, a practice CI issuer, and curl lines to paste.
     Demo(DemoArgs),
 }
@@ -94,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Keys(command) => keys::run(&command),
         Command::Explain(args) => explain::run(&args),
+        Command::Health(args) => health::run(&args.config),
         Command::Demo(args) => demo::run(args.listen, cli.log_format),
     }
 }

@@ -6,14 +6,27 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
+use super::listeners::Listeners;
 use super::{BAD_CONFIG, LogFormat, load, logging, out};
 use crate::app::App;
 use crate::config::{Issuer, Settings};
-use crate::http::serve::{self, Limits};
+use crate::http::Role;
+use crate::http::serve::{Drained, Limits, Listener, serve};
 use crate::upstream::{SourceState, Upstreams};
+
+/// What the listeners beside the main ones may take up; their replies are short.
+const BESIDE: Limits = Limits {
+    drain: Duration::from_secs(2),
+    ..Limits::DEFAULT
+};
+/// The admin listener has few callers.
+const ADMIN: Limits = Limits {
+    max_connections: 100,
+    ..BESIDE
+};
 
 /// Serves until a signal; an unusable configuration or address ends it before anything is served.
 pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
@@ -28,7 +41,7 @@ pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
         // A reader of JSON lines can do nothing with other ones.
         LogFormat::Json => load::log(&loaded.problems),
     }
-    block_on(serve(&settings, app))
+    block_on(listen(&settings, app))
 }
 
 /// Runs `work` on a runtime of its own.
@@ -45,50 +58,58 @@ pub(super) fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-async fn serve(settings: &Settings, app: App) -> ExitCode {
-    let mut listeners = Vec::new();
-    for address in &settings.server.listen {
-        match serve::bind(address).await {
-            Ok(listener) => listeners.push(listener),
-            Err(error) => {
-                out::error(format_args!("error: {error}"));
-                return ExitCode::FAILURE;
-            }
-        }
-    }
-    run_until_signal(app, listeners, |listeners| announce(settings, listeners)).await
-}
-
-/// Serves `app` on `listeners` until SIGTERM or SIGINT, then lets what is in flight finish.
-///
-/// `announce` is called once a signal no longer kills: who reads it may send one at once.
-pub(super) async fn run_until_signal(
-    app: App,
-    listeners: Vec<TcpListener>,
-    announce: impl FnOnce(&[TcpListener]),
-) -> ExitCode {
-    let stop = match stop_signal() {
-        Ok(stop) => stop,
+async fn listen(settings: &Settings, app: App) -> ExitCode {
+    let Some(stop) = stop_signal() else {
+        return ExitCode::FAILURE;
+    };
+    let listeners = match Listeners::open(&settings.server).await {
+        Ok(listeners) => listeners,
         Err(error) => {
-            out::error(format_args!("error: signals cannot be handled: {error}"));
+            out::error(format_args!("error: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    announce(&listeners);
+    listeners.announce(&match &settings.issuer {
+        Issuer::Listed(issuers) => issuers.join(", "),
+        Issuer::FromRequest => "from-request".to_owned(),
+    });
+    if let Some(proxies) = Upstreams::proxies() {
+        tracing::info!("upstream keys are fetched through {proxies}");
+    }
+    run_until(stop, app, listeners).await
+}
+
+/// Serves `app` on `listeners` until `stop`, then lets what is in flight finish.
+pub(super) async fn run_until(
+    stop: impl Future<Output = ()>,
+    app: App,
+    listeners: Listeners,
+) -> ExitCode {
     let maintenance = app.start();
-    let service = TowerToHyperService::new(warp::service(app.routes()));
     let app = &app;
     let shutdown = async move {
         stop.await;
         tracing::info!("stopping: requests in flight have 10 s to finish");
         app.drain();
     };
-    let serving = serve::serve(listeners, service, Limits::default(), shutdown);
-    let mut serving = std::pin::pin!(serving);
-    let drained = tokio::select! {
-        drained = &mut serving => drained,
-        () = tell_connectors(app) => serving.await,
+    // The others tell what goes on, so they stay until the main listeners have drained.
+    let (up, gone) = watch::channel(());
+    let beside = |role, listeners, limits| {
+        let mut gone = gone.clone();
+        tokio::spawn(answer(app, role, listeners, limits, async move {
+            let _ = gone.changed().await;
+        }))
     };
+    let metadata = beside(Role::Metadata, listeners.metadata, BESIDE);
+    let admin = beside(Role::Admin, listeners.admin, ADMIN);
+    let main = answer(app, Role::Main, listeners.main, Limits::DEFAULT, shutdown);
+    let mut main = std::pin::pin!(main);
+    let drained = tokio::select! {
+        drained = &mut main => drained,
+        () = tell_connectors(app) => main.await,
+    };
+    drop(up);
+    let _ = tokio::join!(metadata, admin);
     maintenance.stop();
     if drained.abandoned > 0 {
         tracing::warn!(abandoned = drained.abandoned, "requests were cut off");
@@ -97,22 +118,16 @@ pub(super) async fn run_until_signal(
     ExitCode::SUCCESS
 }
 
-fn announce(settings: &Settings, listeners: &[TcpListener]) {
-    let issuer = match &settings.issuer {
-        Issuer::Listed(issuers) => issuers.join(", "),
-        Issuer::FromRequest => "from-request".to_owned(),
-    };
-    for listener in listeners {
-        match listener.local_addr() {
-            Ok(address) => {
-                tracing::info!(issuer, "listening on http://{address}");
-            }
-            Err(error) => tracing::warn!("a listener does not tell its address: {error}"),
-        }
-    }
-    if let Some(proxies) = Upstreams::proxies() {
-        tracing::info!("upstream keys are fetched through {proxies}");
-    }
+/// Serves what belongs to `role`, until `shutdown`.
+fn answer<F: Future<Output = ()>>(
+    app: &App,
+    role: Role,
+    listeners: Vec<Listener>,
+    limits: Limits,
+    shutdown: F,
+) -> impl Future<Output = Drained> + use<F> {
+    let service = TowerToHyperService::new(warp::service(app.routes_for(role)));
+    serve(listeners, service, limits, shutdown)
 }
 
 /// Logs the state of each connector's keys, once each was tried for the first time.
@@ -130,13 +145,21 @@ async fn tell_connectors(app: &App) {
     }
 }
 
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+/// Waits for SIGTERM or SIGINT. From the call on neither kills, so call it before there is anything
+/// to tidy up, and before anybody is told that it runs; `None` after having said what is wrong.
+pub(super) fn stop_signal() -> Option<impl Future<Output = ()>> {
+    let signals = signal(SignalKind::terminate())
+        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
+    match signals {
+        Ok((mut terminate, mut interrupt)) => Some(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }),
+        Err(error) => {
+            out::error(format_args!("error: signals cannot be handled: {error}"));
+            None
         }
-    })
+    }
 }
