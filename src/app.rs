@@ -94,6 +94,7 @@ impl Parts {
                 jwks,
             },
         };
+        let metrics = Metrics::new(Arc::clone(&self.connectors), self.keyring);
         let state = Arc::new(State {
             connectors: self.connectors,
             draining: AtomicBool::new(false),
@@ -106,7 +107,7 @@ impl Parts {
             clock: Arc::clone(clock),
             random: Arc::clone(random),
             sampled: http::Sampled::default(),
-            metrics: Metrics::default(),
+            metrics,
         };
         Some((site, state))
     }

@@ -11,7 +11,7 @@ use warp::reply::Response;
 
 use super::accept::Form;
 use super::documents::{Document, MAX_AGE};
-use super::request_id;
+use super::{metrics, request_id};
 use crate::grant::Redeemed;
 use crate::oauth::{ErrorCode, Reason, Refusal, TokenResponse, TokenType, description_bytes};
 
@@ -123,9 +123,9 @@ pub(super) fn health(status: StatusCode, body: &serde_json::Value) -> Response {
     no_store(json_reply(status, body))
 }
 
-/// Metrics in the Prometheus text format.
+/// Metrics in the `OpenMetrics` text format.
 pub(super) fn metrics(text: String) -> Response {
-    no_store(with_type("text/plain; version=0.0.4; charset=utf-8", text))
+    no_store(with_type(metrics::CONTENT_TYPE, text))
 }
 
 /// The response with the id of its request on it.

@@ -1,7 +1,6 @@
 //! `POST /token`: read, hand to the grants, write one audit event, reply.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use futures_util::Stream;
@@ -61,8 +60,7 @@ pub(super) async fn handle(
     let (dialect, body) = match read {
         Ok(read) => read,
         Err(refusal) => {
-            site.sampled
-                .count(refusal.reason, request_id, site.clock.as_ref());
+            turn_away(site, refusal.reason, request_id);
             return reply::refusal(&refusal, Dialect::OAuth, request_id);
         }
     };
@@ -71,17 +69,19 @@ pub(super) async fn handle(
         Dialect::OAuth => redeem_form(site, call, &body, &mut event).await,
         Dialect::Simple => redeem_simple(site, call, &body, &mut event).await,
     };
-    let facts = RequestFacts {
-        remote: call.remote.map(|address| address.to_string()),
-        request_id,
-        duration_us: micros(site.clock.monotonic().saturating_sub(started)),
-    };
+    let took = site.clock.monotonic().saturating_sub(started);
     match &result {
-        Err(refusal) if refusal.reason.is_sampled() => {
-            site.sampled
-                .count(refusal.reason, request_id, site.clock.as_ref());
+        Err(refusal) if refusal.reason.is_sampled() => turn_away(site, refusal.reason, request_id),
+        result => {
+            let outcome = result.as_ref().map(|_| ());
+            site.metrics.decided(&event, outcome, took);
+            let facts = RequestFacts {
+                remote: call.remote.map(|address| address.to_string()),
+                request_id,
+                duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            };
+            event.write(outcome, &facts);
         }
-        result => event.write(result.as_ref().map(|_| ()), &facts),
     }
     match result {
         Ok(redeemed) => {
@@ -142,6 +142,8 @@ fn content_type(headers: &HeaderMap) -> Result<Dialect, Refusal> {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+/// Counts a request that is refused without a look at its token.
+fn turn_away(site: &Site, reason: Reason, request_id: &str) {
+    site.metrics.turned_away(reason);
+    site.sampled.count(reason, request_id, site.clock.as_ref());
 }

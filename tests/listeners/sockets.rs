@@ -99,7 +99,7 @@ fn what_is_no_socket_stays() {
         ("a file", &|| fs::write(&path, "precious").unwrap()),
         ("a folder", &|| fs::create_dir(&path).unwrap()),
         ("a link to a stale socket", &|| {
-            symlink(site.path("other.sock"), &path).unwrap()
+            symlink(site.path("other.sock"), &path).unwrap();
         }),
     ];
     for (what, make) in makers {
