@@ -14,10 +14,7 @@ use crate::clock::Clock;
 use crate::config::SubjectFormat;
 use crate::jose::base64url;
 use crate::oauth::{CLIENT_CREDENTIALS, Form, Reason, Refusal, cut};
-use crate::policy::{Limits, Targets, subject};
-
-/// What comes before a client id in a scope that asks for that client's audience.
-const PEER: &str = "audience:server:client_id:";
+use crate::policy::{Limits, PEER_SCOPE, Targets, subject};
 
 /// The grant.
 #[derive(Debug)]
@@ -173,7 +170,7 @@ impl Asked<'_> {
                         give("groups", client.groups.as_slice().into());
                     }
                 }
-                other => match other.strip_prefix(PEER) {
+                other => match other.strip_prefix(PEER_SCOPE) {
                     Some(peer) if self.may_ask_for(peer, client) => {
                         granted.peers.push(peer.to_owned());
                     }
@@ -234,7 +231,7 @@ fn scope_refused(scope: &str) -> Refusal {
     Refusal::new(
         Reason::ScopeRefused,
         format!(
-            "the scope {} is not allowed for client_credentials; allowed: openid, profile, email, groups, {PEER}ID of a client that lists this one in trusted_peers",
+            "the scope {} is not allowed for client_credentials; allowed: openid, profile, email, groups, {PEER_SCOPE}ID of a client that lists this one in trusted_peers",
             cut(scope)
         ),
     )

@@ -6,7 +6,7 @@ use super::{Ask, Policy, Terms};
 use crate::oauth::{Reason, Refusal, cut};
 
 /// What comes before a client id in a scope that asks for that client's audience.
-const PEER: &str = "audience:server:client_id:";
+pub const PEER: &str = "audience:server:client_id:";
 
 /// The standard scopes, for the metadata.
 pub const STANDARD: [&str; 5] = ["openid", "profile", "email", "groups", "federated:id"];

@@ -63,7 +63,7 @@ fn each_role_serves_its_own_and_nothing_else() {
         "it is not told what is inside"
     );
     let metrics = get(&server.admin(), "/metrics");
-    let kind = "content-type: text/plain; version=0.0.4; charset=utf-8\r\n";
+    let kind = "content-type: application/openmetrics-text";
     assert!(metrics.head.contains(kind), "{}", metrics.head);
     assert!(
         metrics.head.contains("cache-control: no-store"),
