@@ -69,11 +69,14 @@ impl Policy {
                 cut(peer)
             ));
         }
-        if self.is_bound_elsewhere(peer, terms) {
-            return refused(format!(
-                "the audience {} is granted by another rule only",
-                cut(peer)
-            ));
+        // The asking client's own id follows the peer's.
+        for audience in [peer, client.id] {
+            if self.is_bound_elsewhere(audience, terms) {
+                return refused(format!(
+                    "the audience {} is granted by another rule only",
+                    cut(audience)
+                ));
+            }
         }
         Ok(())
     }
