@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use serde_json::Value;
 use warp::http::HeaderMap;
 use warp::http::header::HOST;
-use warp::http::uri::Authority;
 
 use super::documents::{Document, Documents};
 use crate::oauth::metadata::Metadata;
@@ -66,7 +65,10 @@ impl Issuers {
         headers: &HeaderMap,
         path: &str,
     ) -> Result<Option<Found<'_>>, Refusal> {
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        // Two of them are none: what stands before Remint may have read the other one.
+        let mut hosts = headers.get_all(HOST).iter();
+        let host = hosts.next().filter(|_| hosts.next().is_none());
+        let host = host.and_then(|host| host.to_str().ok());
         match self {
             Self::Listed(issuers) => Ok(find_listed(issuers, host, path)),
             Self::FromRequest { template, jwks } => find_requested(template, jwks, host, path),
@@ -140,16 +142,12 @@ fn find_requested<'a>(
     if !Documents::names(path) {
         return Ok(None);
     }
-    let host = host
-        .filter(|host| host.len() <= 255 && !host.contains('@'))
-        .and_then(|host| host.parse::<Authority>().ok())
-        .ok_or_else(|| {
-            Refusal::new(
-                Reason::ParameterMalformed,
-                "the request has no usable Host header, which becomes the issuer here",
-            )
-        })?;
-    let issuer = format!("http://{}", plain_host(host.as_str(), ":80"));
+    let issuer = host.and_then(requested_issuer).ok_or_else(|| {
+        Refusal::new(
+            Reason::ParameterMalformed,
+            "the request has no usable Host header, which becomes the issuer here",
+        )
+    })?;
     if path == "/token" {
         return Ok(Some(Found::Token(Cow::Owned(issuer))));
     }
@@ -161,6 +159,14 @@ fn find_requested<'a>(
         ..document
     });
     Ok(document.map(|document| Found::Document(Cow::Owned(document))))
+}
+
+/// The issuer that a `Host` names; only one that a verifier reads as the same host and port.
+fn requested_issuer(host: &str) -> Option<String> {
+    let issuer = format!("http://{}", plain_host(host, ":80"));
+    let url = url::Url::parse(&issuer).ok()?;
+    let is_same = url.as_str().strip_suffix('/') == Some(issuer.as_str());
+    (host.len() <= 255 && url.username().is_empty() && is_same).then_some(issuer)
 }
 
 #[cfg(test)]
