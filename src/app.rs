@@ -220,9 +220,9 @@ impl App {
         &self.site.exchange
     }
 
-    /// The configured client with this id.
-    pub fn client(&self, id: &str) -> Option<Arc<clients::Client>> {
-        self.site.exchange.client(id).cloned()
+    /// The configured client with this id, taken as authenticated.
+    pub fn client(&self, id: &str) -> Option<clients::Identity> {
+        self.site.exchange.client(id)
     }
 
     /// The ids of every published key.

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::{BAD_CONFIG, load, out, serve};
 use crate::app::App;
-use crate::clients::Identity;
+use crate::clients::{Identity, TOKEN_EXCHANGE};
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::grant::{Event, Issuable, Request, Secret};
 use crate::oauth::{Reason, Refusal, TokenType};
@@ -86,19 +86,11 @@ async fn explain(app: &App, args: &ExplainArgs, issuer: &str, token: &str) -> Ex
     for audience in &args.audience {
         targets.audience(audience);
     }
-    let client = match &args.client {
-        None => None,
-        Some(id) => {
-            let Some(client) = app.client(id) else {
-                out::line(format_args!("REFUSED  client: there is no client {id:?}"));
-                return ExitCode::from(1);
-            };
-            Some(Identity {
-                proved: true,
-                client,
-            })
-        }
-    };
+    let mut verdicts = Verdicts::explain();
+    let client = args
+        .client
+        .as_deref()
+        .and_then(|id| identify(app, id, &mut verdicts));
     let request = Request {
         issuer,
         client: client.as_ref(),
@@ -110,7 +102,6 @@ async fn explain(app: &App, args: &ExplainArgs, issuer: &str, token: &str) -> Ex
         requested_token_type: TokenType::AccessToken,
         alg: None,
     };
-    let mut verdicts = Verdicts::explain();
     let decided = app
         .exchange()
         .decide(&request, &mut Event::default(), &mut verdicts)
@@ -124,6 +115,29 @@ async fn explain(app: &App, args: &ExplainArgs, issuer: &str, token: &str) -> Ex
         (None, Ok(Some(issuable))) => issued(&issuable),
         (None, _) => ExitCode::FAILURE,
     }
+}
+
+/// The client with this id, as far as `/token` would let it come.
+fn identify(app: &App, id: &str, verdicts: &mut Verdicts) -> Option<Identity> {
+    let known = app.client(id).ok_or_else(|| {
+        let words = format!("there is no client {id:?}");
+        Refusal::new(Reason::ClientInvalid, words)
+    });
+    let known = verdicts.settle("client", known, |known| {
+        let proved = if known.proved {
+            "authenticated"
+        } else {
+            "public, and so proves nothing"
+        };
+        format!("{} is taken as {proved}", known.client.id)
+    });
+    let identity = known.ok().flatten()?;
+    let grant = identity.client.check_grant(TOKEN_EXCHANGE);
+    // A refusal is written down; the steps that follow are what they would say.
+    let _ = verdicts.settle("grant", grant, |()| {
+        format!("the client may use {TOKEN_EXCHANGE}")
+    });
+    Some(identity)
 }
 
 fn print(line: &Line) {

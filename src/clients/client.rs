@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::config;
+use crate::oauth::{Reason, Refusal};
 
 /// The short name of the token exchange grant (RFC 8693), in whichever body it is asked for.
 pub const TOKEN_EXCHANGE: &str = "token-exchange";
@@ -50,6 +51,17 @@ impl Client {
     /// Whether it may use the grant with this short name, [`TOKEN_EXCHANGE`] or [`CLIENT_CREDENTIALS`].
     pub fn may_use_grant(&self, name: &str) -> bool {
         self.grants.iter().any(|grant| grant == name)
+    }
+
+    /// Refuses a grant that it does not list.
+    pub fn check_grant(&self, name: &str) -> Result<(), Refusal> {
+        if self.may_use_grant(name) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Reason::GrantRefused,
+            "the client may not use this grant: its operator lists it in `grants`",
+        ))
     }
 
     /// Whether it may exchange tokens of the connector with this id.

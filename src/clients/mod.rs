@@ -73,6 +73,11 @@ impl Clients {
         self.entries.get(id).map(|entry| &entry.client)
     }
 
+    /// The client with this id as it stands once it has shown all that it has to show.
+    pub fn presume(&self, id: &str) -> Option<Identity> {
+        self.entries.get(id).map(Entry::identity)
+    }
+
     /// Whether no client is configured.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -8,7 +8,7 @@ use super::audit::Event;
 use super::mint::{Draft, Unsigned};
 use super::subject::{self, Vouched};
 use super::{Connectors, Issued, Minter};
-use crate::clients::{Client, Clients, Identity};
+use crate::clients::{Clients, Identity};
 use crate::clock::Clock;
 use crate::jose::{Keyring, Verified};
 use crate::oauth::{Reason, Refusal, TokenType};
@@ -91,9 +91,9 @@ impl Exchange {
         &self.connectors
     }
 
-    /// The configured client with this id.
-    pub fn client(&self, id: &str) -> Option<&Arc<Client>> {
-        self.clients.get(id)
+    /// The configured client with this id, taken as authenticated; a public one without a secret has proved nothing.
+    pub fn client(&self, id: &str) -> Option<Identity> {
+        self.clients.presume(id)
     }
 
     /// Decides, then signs; gives the token and the scopes granted where these differ from what was asked.

@@ -120,12 +120,7 @@ impl Grants {
         let client = self.clients.authenticate(&credentials).await?;
         if let Some(identity) = &client {
             event.client = Some(Arc::clone(&identity.client.id));
-            if !identity.client.may_use_grant(grant) {
-                return Err(Refusal::new(
-                    Reason::GrantRefused,
-                    "the client may not use this grant: its operator lists it in `grants`",
-                ));
-            }
+            identity.client.check_grant(grant)?;
         }
         Ok(Caller {
             issuer: call.issuer,
