@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Issued;
 use crate::jose::{SigningAlgorithm, Verified};
-use crate::oauth::Refusal;
+use crate::oauth::{Reason, Refusal};
 
 /// How a decision ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,15 @@ impl Outcome {
     pub fn of(result: Result<(), &Refusal>) -> Self {
         match result {
             Ok(()) => Self::Issued,
-            Err(refusal) if refusal.reason.oauth().0 >= 500 => Self::Error,
-            Err(_) => Self::Refused,
+            Err(refusal) => Self::of_refusal(refusal.reason),
+        }
+    }
+
+    /// How a refusal for this reason counts.
+    pub fn of_refusal(reason: Reason) -> Self {
+        match reason.oauth() {
+            (500.., _) => Self::Error,
+            _ => Self::Refused,
         }
     }
 

@@ -87,7 +87,7 @@ impl Metrics {
         let labels = RequestLabels {
             grant: "",
             connector: String::new(),
-            outcome: Outcome::Refused.as_str(),
+            outcome: Outcome::of_refusal(reason).as_str(),
             reason: reason.code(),
         };
         self.requests.get_or_create(&labels).inc();

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
+use crate::grant::Outcome;
 use crate::oauth::Reason;
 
 /// Counts refusals that are decided before a token is even looked at.
@@ -34,8 +35,8 @@ impl Sampled {
         let known = self.counters.iter().find(|(known, _)| *known == reason);
         let second = clock.monotonic().as_secs() + 1;
         if let Some(count) = known.and_then(|(_, counter)| counter.count(second)) {
-            let code = reason.code();
-            tracing::info!(target: "audit", outcome = "refused", reason = code, request_id, count);
+            let (outcome, code) = (Outcome::of_refusal(reason).as_str(), reason.code());
+            tracing::info!(target: "audit", outcome, reason = code, request_id, count);
         }
     }
 }
