@@ -1,7 +1,7 @@
 //! The program itself: a folder with its configuration, the process, and what it logs.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -21,20 +21,28 @@ pub(crate) struct Site {
     keys: String,
     rest: String,
     files: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
 }
 
 impl Site {
     pub(crate) fn new() -> Self {
         Self {
-            issuer: "https://sts.example.com".to_owned(),
+            issuer: "\"https://sts.example.com\"".to_owned(),
             keys: String::new(),
             rest: String::new(),
             files: vec![("ci.json".to_owned(), jwks(&[RSA.jwk("k1"), P256.jwk("e1")]))],
+            environment: Vec::new(),
         }
     }
 
     pub(crate) fn issuer(mut self, issuer: &str) -> Self {
-        issuer.clone_into(&mut self.issuer);
+        self.issuer = format!("{issuer:?}");
+        self
+    }
+
+    /// A list of issuers.
+    pub(crate) fn issuers(mut self, issuers: &[&str]) -> Self {
+        self.issuer = format!("{issuers:?}");
         self
     }
 
@@ -54,6 +62,17 @@ impl Site {
     pub(crate) fn file(mut self, name: &str, content: &str) -> Self {
         self.files.push((name.to_owned(), content.to_owned()));
         self
+    }
+
+    /// A variable in the program's environment.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A client with this id.
+    pub(crate) fn client(self, id: &str, lines: &str) -> Self {
+        self.tables(&format!("[[clients]]\nid = \"{id}\"\n{lines}"))
     }
 
     /// A connector for `https://ID.example` whose keys are those of the file `ci.json` (`k1` is RSA, `e1` P-256).
@@ -81,7 +100,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let own_keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("jwks.example.json");
         let config = format!(
-            "issuer = \"{}\"\n[server]\nlisten = [\"127.0.0.1:0\"]\n[keys]\nfile = \"{}\"\n{}{}",
+            "issuer = {}\n[server]\nlisten = [\"127.0.0.1:0\"]\n[keys]\nfile = \"{}\"\n{}{}",
             self.issuer,
             own_keys.display(),
             self.keys,
@@ -96,6 +115,7 @@ impl Site {
             .args(["--log-format", "json", "serve", "--config"])
             .arg(&file)
             .env_remove("RUST_LOG")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -111,6 +131,7 @@ impl Site {
             address,
             log,
             folder,
+            environment: self.environment,
         }
     }
 }
@@ -121,6 +142,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     log: Arc<Log>,
     folder: tempfile::TempDir,
+    environment: Vec<(String, String)>,
 }
 
 impl Server {
@@ -153,6 +175,14 @@ impl Server {
         self.post("application/x-www-form-urlencoded", form.finish())
     }
 
+    /// Posts a form with further headers.
+    pub(crate) fn form_with(&self, headers: &[(&str, &str)], pairs: &[(&str, &str)]) -> Reply {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(pairs);
+        let own = [("Content-Type", "application/x-www-form-urlencoded")];
+        self.send("POST", "/token", &[&own, headers].concat(), form.finish())
+    }
+
     /// A token exchange (RFC 8693) with further parameters.
     pub(crate) fn exchange(&self, token: &str, further: &[(&str, &str)]) -> Reply {
         let own = [
@@ -166,6 +196,39 @@ impl Server {
     /// A simple exchange.
     pub(crate) fn simple(&self, body: &Value) -> Reply {
         self.post("application/json", body.to_string())
+    }
+
+    /// What `remint explain` says to `token` with the same configuration: its exit code and its report.
+    pub(crate) fn explain(&self, args: &[&str], token: &str) -> (Option<i32>, String) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_remint"))
+            .args(["explain", "--config"])
+            .arg(self.path().join("site.toml"))
+            .args(args)
+            .env_remove("RUST_LOG")
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(token.as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    }
+
+    /// Everything that was logged so far.
+    pub(crate) fn log(&self) -> String {
+        let lines = self.log.lines.lock().unwrap();
+        let text = |line: &Value| {
+            line.as_str()
+                .map_or_else(|| line.to_string(), str::to_owned)
+        };
+        lines.iter().map(text).collect::<Vec<_>>().join("\n")
     }
 
     /// The claims of the token that an exchange gives.

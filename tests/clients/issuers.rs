@@ -1,0 +1,234 @@
+//! Several issuers in one instance, and issuers that the request names (design §3, `issuer`).
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::job;
+use crate::support::http::{Reply, raw};
+use crate::support::server::{Server, Site};
+use crate::support::tokens;
+
+const OPENID: &str = "/.well-known/openid-configuration";
+const OAUTH: &str = "/.well-known/oauth-authorization-server";
+
+/// A request whose `Host` headers are these.
+fn ask(server: &Server, hosts: &[&str], path: &str, body: Option<&str>) -> Reply {
+    let method = if body.is_some() { "POST" } else { "GET" };
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    for host in hosts {
+        write!(head, "Host: {host}\r\n").unwrap();
+    }
+    if let Some(body) = body {
+        write!(
+            head,
+            "Content-Type: application/json\r\nContent-Length: {}\r\n",
+            body.len()
+        )
+        .unwrap();
+    }
+    raw(
+        server.address,
+        format!("{head}\r\n{}", body.unwrap_or_default()).as_bytes(),
+    )
+}
+
+/// Every document under `base` names `issuer`, and a token posted there comes from it.
+#[track_caller]
+fn speaks_for(server: &Server, host: &str, base: &str, issuer: &str) {
+    let keys = server.get_from(host, "/keys", base);
+    for path in [
+        format!("{base}{OPENID}"),
+        format!("{base}{OAUTH}"),
+        format!("{OAUTH}{base}"),
+    ] {
+        let reply = ask(server, &[host], &path, None);
+        assert_eq!(reply.status, 200, "{host} {path}: {}", reply.text());
+        let metadata = reply.json();
+        assert_eq!(metadata["issuer"], issuer, "{host} {path}");
+        let root = issuer.trim_end_matches('/');
+        assert_eq!(metadata["token_endpoint"], format!("{root}/token"));
+        assert_eq!(
+            metadata["jwks_uri"],
+            format!("{root}/.well-known/jwks.json")
+        );
+    }
+    let jwks = ask(
+        server,
+        &[host],
+        &format!("{base}/.well-known/jwks.json"),
+        None,
+    );
+    assert_eq!(
+        jwks.header("content-type"),
+        Some("application/jwk-set+json")
+    );
+    assert_eq!(jwks.json(), keys);
+    let body = json!({"token": job(json!({}))}).to_string();
+    let reply = ask(server, &[host], &format!("{base}/token"), Some(&body));
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(tokens::read(reply.text(), &keys).1["iss"], issuer);
+}
+
+impl Server {
+    fn get_from(&self, host: &str, path: &str, base: &str) -> Value {
+        ask(self, &[host], &format!("{base}{path}"), None).json()
+    }
+}
+
+fn listed(issuers: &[&str]) -> Server {
+    Site::new().issuers(issuers).connector("ci", "").start()
+}
+
+#[test]
+fn the_host_chooses_and_the_first_serves_the_rest() {
+    let server = listed(&[
+        "https://a.example",
+        "https://b.example",
+        "http://c.example:8080",
+        "https://d.example:8443",
+    ]);
+    for (host, issuer) in [
+        ("a.example", "https://a.example"),
+        ("b.example", "https://b.example"),
+        ("B.Example", "https://b.example"),
+        ("b.example:443", "https://b.example"),
+        ("c.example:8080", "http://c.example:8080"),
+        ("d.example:8443", "https://d.example:8443"),
+        // A port that is not the issuer's is another host.
+        ("b.example:80", "https://a.example"),
+        ("b.example:8443", "https://a.example"),
+        ("c.example", "https://a.example"),
+        ("d.example", "https://a.example"),
+        ("d.example:443", "https://a.example"),
+        ("sub.b.example", "https://a.example"),
+        ("127.0.0.1:1", "https://a.example"),
+        ("", "https://a.example"),
+    ] {
+        speaks_for(&server, host, "", issuer);
+    }
+}
+
+#[test]
+fn the_path_chooses_among_the_issuers_of_a_host() {
+    let server = listed(&[
+        "https://h.example",
+        "https://h.example/a",
+        "https://h.example/a/b/",
+        "https://g.example/a",
+    ]);
+    for (host, base, issuer) in [
+        ("h.example", "", "https://h.example"),
+        ("h.example", "/a", "https://h.example/a"),
+        ("h.example", "/a/b", "https://h.example/a/b/"),
+        ("g.example", "/a", "https://g.example/a"),
+        ("other.example", "", "https://h.example"),
+    ] {
+        speaks_for(&server, host, base, issuer);
+    }
+    // The first issuer serves the rest, at its own path alone.
+    for (host, path) in [
+        ("h.example", "/a/b/c/token"),
+        ("h.example", "/ab/token"),
+        ("h.example", "/A/keys"),
+        ("other.example", "/a/keys"),
+        ("other.example", "/a/token"),
+        ("h.example", "/.well-known/oauth-authorization-server/x"),
+        ("h.example", "/.well-known/openid-configuration/a"),
+    ] {
+        assert_eq!(
+            ask(&server, &[host], path, None).status,
+            404,
+            "{host}{path}"
+        );
+    }
+}
+
+#[test]
+fn a_first_issuer_with_a_path_serves_other_hosts_under_that_path() {
+    let server = listed(&["https://a.example/sts", "https://b.example"]);
+    speaks_for(&server, "a.example", "/sts", "https://a.example/sts");
+    speaks_for(&server, "x.example", "/sts", "https://a.example/sts");
+    speaks_for(&server, "b.example", "", "https://b.example");
+    assert_eq!(ask(&server, &["x.example"], "/keys", None).status, 404);
+    assert_eq!(ask(&server, &["a.example"], "/keys", None).status, 404);
+}
+
+#[test]
+fn a_literal_address_can_be_an_issuer() {
+    let server = listed(&[
+        "https://a.example",
+        "http://[::1]:8080",
+        "http://127.0.0.1:8080",
+    ]);
+    speaks_for(&server, "[::1]:8080", "", "http://[::1]:8080");
+    speaks_for(&server, "127.0.0.1:8080", "", "http://127.0.0.1:8080");
+}
+
+#[test]
+fn a_list_of_one_serves_every_host() {
+    let server = listed(&["https://a.example"]);
+    for host in ["a.example", "b.example", "127.0.0.1"] {
+        speaks_for(&server, host, "", "https://a.example");
+    }
+}
+
+fn from_request() -> Server {
+    Site::new()
+        .issuer("from-request")
+        .connector("ci", "")
+        .start()
+}
+
+#[test]
+fn the_request_can_name_the_issuer() {
+    let server = from_request();
+    for (host, issuer) in [
+        ("a.example", "http://a.example"),
+        ("A.Example", "http://a.example"),
+        ("a.example:8080", "http://a.example:8080"),
+        ("a.example:80", "http://a.example"),
+        ("127.0.0.1:9", "http://127.0.0.1:9"),
+        ("[::1]:9", "http://[::1]:9"),
+    ] {
+        speaks_for(&server, host, "", issuer);
+        let metadata = ask(&server, &[host], OPENID, None);
+        assert_eq!(metadata.header("cache-control"), Some("no-store"));
+        let keys = ask(&server, &[host], "/keys", None);
+        assert_eq!(keys.header("cache-control"), Some("public, max-age=300"));
+    }
+    assert_eq!(ask(&server, &["a.example"], "/dex/token", None).status, 404);
+}
+
+#[test]
+fn what_is_no_host_cannot_be_an_issuer() {
+    let server = from_request();
+    let long = format!("{}.example", "a".repeat(300));
+    for host in [
+        "",
+        "a b",
+        "a@b",
+        "user:pass@a.example",
+        "a/b",
+        "a.example?x",
+        "a.example#x",
+        "a\\b",
+        "<a>",
+        "a.example:port",
+        "a.example:99999",
+        &long,
+    ] {
+        let body = json!({"token": job(json!({}))}).to_string();
+        for reply in [
+            ask(&server, &[host], OPENID, None),
+            ask(&server, &[host], "/token", Some(&body)),
+        ] {
+            assert_eq!(reply.status, 400, "{host:?}: {}", reply.text());
+        }
+    }
+    for hosts in [&[][..], &["a.example", "b.example"]] {
+        assert_eq!(ask(&server, hosts, OPENID, None).status, 400, "{hosts:?}");
+    }
+    // Health does not need one.
+    assert_eq!(ask(&server, &["a@b"], "/healthz/live", None).status, 200);
+}
