@@ -1,6 +1,6 @@
-//! Other people's verifiers, and other people's jobs, against a running Remint.
+//! Other people's verifiers, clients and jobs, against a running Remint.
 //!
-//! `tests/interop/setup.sh` installs the verifiers; without it these tests fail, and say so.
+//! `tests/interop/setup.sh` installs the libraries; without it these tests fail, and say so.
 #![cfg(test)]
 #![allow(
     clippy::unwrap_used,
@@ -13,5 +13,6 @@
 
 #[path = "../cli/bench/mod.rs"]
 mod bench;
+mod clients;
 mod jobs;
 mod verifiers;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The verifiers of other languages that tests/interop sets on Remint: PyJWT, jwcrypto and jose,
-# pinned, under target/interop. Run again, it does nothing unless a pin changed.
+# The libraries of other languages that tests/interop sets on Remint: verifiers (PyJWT, jwcrypto,
+# jose) and OAuth clients (Authlib, openid-client), pinned, under target/interop. Run again, it does
+# nothing unless a pin changed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 out=../../target/interop
@@ -8,7 +9,7 @@ pins=(requirements.txt package.json package-lock.json)
 
 has() { command -v "$1" >/dev/null 2>&1; }
 current() {
-    [[ -x $out/venv/bin/python && -d $out/node_modules/jose ]] || return 1
+    [[ -x $out/venv/bin/python && -d $out/node_modules/openid-client ]] || return 1
     for pin in "${pins[@]}"; do cmp -s "$pin" "$out/$pin" || return 1; done
 }
 

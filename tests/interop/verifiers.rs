@@ -15,7 +15,7 @@ use crate::bench::upstream::{Upstream, free_url, part};
 const VAULT: &str = "https://vault.example.com";
 
 /// Where `setup.sh` has installed the verifiers.
-fn installed() -> PathBuf {
+pub(crate) fn installed() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let out = root.join("target/interop");
     for pins in ["requirements.txt", "package.json", "package-lock.json"] {
@@ -30,7 +30,7 @@ fn installed() -> PathBuf {
 }
 
 /// What a verifier makes of `question`: the claims of each token.
-fn ask(mut verifier: Command, question: &Value) -> Value {
+pub(crate) fn ask(mut verifier: Command, question: &Value) -> Value {
     verifier
         .env("no_proxy", "*")
         .stdin(Stdio::piped())
@@ -62,18 +62,26 @@ fn node() -> Command {
 }
 
 /// A Remint that verifiers reach under its own issuer.
-struct Public {
-    process: Running,
+pub(crate) struct Public {
+    pub(crate) process: Running,
     origin: String,
-    issuer: String,
+    pub(crate) issuer: String,
 }
 
 impl Public {
     fn start(upstream: &str, path: &str) -> Self {
+        Self::start_with(upstream, path, "")
+    }
+
+    /// With further tables of the configuration.
+    pub(crate) fn start_with(upstream: &str, path: &str, tables: &str) -> Self {
         let origin = free_url();
         let issuer = format!("{origin}{path}");
         let address = origin.strip_prefix("http://").unwrap();
-        let text = config(&issuer, &connector("gitlab", upstream));
+        let text = config(
+            &issuer,
+            &format!("{}{tables}", connector("gitlab", upstream)),
+        );
         let process = Site::new(&text.replace("127.0.0.1:0", address)).serve();
         process.origin();
         Self {
