@@ -84,7 +84,11 @@ impl Parts {
             let grant = ClientCredentials::new(clients, minter, Arc::clone(clock), self.limits);
             grants.push(Box::new(grant));
         }
-        let grants = Grants::new(grants, Arc::clone(&self.clients));
+        let grants = Grants::new(
+            grants,
+            Arc::clone(&self.clients),
+            Arc::clone(&self.connectors),
+        );
         let template = metadata(settings, &self.keyring, &grants);
         let jwks = self.keyring.jwks();
         let issuers = match &settings.issuer {
@@ -171,6 +175,7 @@ impl App {
                     id: connector.id.as_str().into(),
                     issuer: connector.issuer.clone(),
                     keys,
+                    allow_self: connector.allow_self,
                     require_client: connector
                         .require_client
                         .unwrap_or(!settings.clients.is_empty()),

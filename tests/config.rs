@@ -530,7 +530,7 @@ fn several_issuers_and_those_of_requests_are_told_of() {
     both.only(Severity::Note, "issuer", &["one trust domain"], "a list");
     assert_eq!(both.clean().issuer.listed().len(), 2);
     let twice = with("[\"https://a.example.com\", \"https://a.example.com/\"]");
-    twice.only(Severity::Error, "issuer[1]", &["already"], "twice");
+    twice.only(Severity::Error, "issuer[1]", &["remove one"], "twice");
     let requested = with("\"from-request\"");
     requested.only(
         Severity::Warning,

@@ -12,6 +12,7 @@ use super::{BAD_CONFIG, load, out, serve};
 use crate::app::App;
 use crate::clients::{Identity, TOKEN_EXCHANGE};
 use crate::clock::{Clock, ManualClock, SystemClock};
+use crate::config::Issuer;
 use crate::grant::{Event, Issuable, Request, Secret};
 use crate::oauth::{Reason, Refusal, TokenType};
 use crate::policy::{Line, Targets, Verdicts};
@@ -68,22 +69,41 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
         ));
         return ExitCode::FAILURE;
     }
-    let issuer = match &args.issuer {
-        Some(issuer) => issuer,
-        None => settings
-            .issuer
-            .listed()
-            .first()
-            .map_or("from-request", String::as_str),
+    let issuer = match own_issuer(&settings.issuer, args.issuer.as_deref()) {
+        Ok(issuer) => issuer,
+        Err(words) => {
+            out::error(format_args!("error: {words}"));
+            return ExitCode::from(BAD_CONFIG);
+        }
     };
     serve::block_on(explain(&app, args, issuer, token.trim()))
 }
 
+/// The issuer that the token would have: one of those configured, or what a request's Host would make it.
+fn own_issuer<'a>(configured: &'a Issuer, asked: Option<&'a str>) -> Result<&'a str, String> {
+    match (configured, asked) {
+        (Issuer::FromRequest, Some(issuer)) => Ok(issuer),
+        (Issuer::FromRequest, None) => {
+            Err("the issuer comes from each request: name one with --issuer http://HOST".to_owned())
+        }
+        (Issuer::Listed(issuers), Some(asked)) => {
+            let known = issuers.iter().find(|issuer| *issuer == asked);
+            let words = || format!("--issuer is one of {}", issuers.join(", "));
+            known.map(String::as_str).ok_or_else(words)
+        }
+        (Issuer::Listed(issuers), None) => {
+            let first = issuers.first().map(String::as_str);
+            first.ok_or_else(|| "no issuer is configured".to_owned())
+        }
+    }
+}
+
 async fn explain(app: &App, args: &ExplainArgs, issuer: &str, token: &str) -> ExitCode {
     let scopes = args.scope.as_deref().unwrap_or_default();
-    let scopes: Vec<_> = scopes.split_whitespace().map(str::to_owned).collect();
+    let scopes = scopes.split(' ').filter(|scope| !scope.is_empty());
+    let scopes: Vec<_> = scopes.map(str::to_owned).collect();
     let mut targets = Targets::default();
-    for audience in &args.audience {
+    for audience in args.audience.iter().filter(|audience| !audience.is_empty()) {
         targets.audience(audience);
     }
     let mut verdicts = Verdicts::explain();

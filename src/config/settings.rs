@@ -120,7 +120,9 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
             subject_format: read_subject_format(tokens),
         }),
         connectors: {
-            root.require("connectors", "without a [[connectors]] no token is accepted, so write at least one with id, issuer, audiences and allow");
+            if root.kind_of("clients").is_none() {
+                root.require("connectors", "without a [[connectors]] no token is accepted, so write at least one with id, issuer, audiences and allow");
+            }
             root.tables("connectors", read_connector)
         },
         clients: root.tables("clients", read_client),

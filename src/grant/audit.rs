@@ -61,6 +61,8 @@ pub struct Event {
     pub aud: Vec<String>,
     /// The `jti` of the new token.
     pub jti: Option<String>,
+    /// The `jti` of the ID token beside it.
+    pub id_token_jti: Option<String>,
     /// The key that signed it.
     pub kid: Option<String>,
     /// Its algorithm.
@@ -109,6 +111,7 @@ impl Event {
             subject_jti,
             aud = (!self.aud.is_empty()).then(|| self.aud.join(" ")),
             jti = self.jti,
+            id_token_jti = self.id_token_jti,
             kid = self.kid,
             alg = self.alg.map(SigningAlgorithm::name),
             exp = self.exp,

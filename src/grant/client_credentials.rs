@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::SubjectFormat;
 use crate::jose::base64url;
 use crate::oauth::{CLIENT_CREDENTIALS, Form, Reason, Refusal, cut};
-use crate::policy::{Limits, PEER_SCOPE, Targets, subject};
+use crate::policy::{Limits, Targets, cross_client, peer, subject};
 
 /// The grant.
 #[derive(Debug)]
@@ -72,6 +72,8 @@ struct Asked<'a> {
 /// What the scopes of a request give.
 #[derive(Default)]
 struct Granted {
+    /// Every granted scope, in the order asked.
+    scopes: Vec<String>,
     claims: Map<String, Value>,
     peers: Vec<String>,
     id_token: bool,
@@ -100,24 +102,22 @@ impl Asked<'_> {
         if let Some(nonce) = self.nonce {
             granted.claims.insert("nonce".to_owned(), nonce.into());
         }
-        let identity = granted.claims.clone();
+        let identity = granted.id_token.then(|| granted.claims.clone());
         if !granted.peers.is_empty() {
-            aud = self.targets.iter().map(str::to_owned).collect();
-            for peer in granted.peers.into_iter().chain([client.id.to_string()]) {
-                if !aud.contains(&peer) {
-                    aud.push(peer);
-                }
-            }
+            let peers = granted.peers.iter().map(String::as_str);
+            let all = cross_client(self.targets.iter(), peers, &client.id);
+            aud = all.into_iter().map(str::to_owned).collect();
             if aud.len() > 1 {
                 granted.claims.insert("azp".to_owned(), (*client.id).into());
             }
         }
         let issued = self.mint(caller.issuer, aud, granted.claims)?;
-        let id_token = if granted.id_token {
-            let mut claims = identity;
+        let id_token = if let Some(mut claims) = identity {
             claims.insert("at_hash".to_owned(), at_hash(&issued.token).into());
             let aud = vec![client.id.to_string()];
-            Some(self.mint(caller.issuer, aud, claims)?.token)
+            let id_token = self.mint(caller.issuer, aud, claims)?;
+            event.id_token_jti = Some(id_token.jti);
+            Some(id_token.token)
         } else {
             None
         };
@@ -125,7 +125,7 @@ impl Asked<'_> {
         Ok(Redeemed {
             issued,
             kind: None,
-            scope: None,
+            scope: (granted.scopes != self.scopes).then(|| granted.scopes.join(" ")),
             id_token,
         })
     }
@@ -165,17 +165,18 @@ impl Asked<'_> {
                 }
                 // A client has no mail address; Dex says so the same way.
                 "email" => give("email_verified", false.into()),
-                "groups" => {
-                    if !client.groups.is_empty() {
-                        give("groups", client.groups.as_slice().into());
-                    }
-                }
-                other => match other.strip_prefix(PEER_SCOPE) {
+                // Nothing is released, so nothing is granted.
+                "groups" if client.groups.is_empty() => continue,
+                "groups" => give("groups", client.groups.as_slice().into()),
+                other => match peer(other) {
                     Some(peer) if self.may_ask_for(peer, client) => {
                         granted.peers.push(peer.to_owned());
                     }
                     _ => return Err(scope_refused(other)),
                 },
+            }
+            if !granted.scopes.contains(scope) {
+                granted.scopes.push(scope.clone());
             }
         }
         Ok(granted)
@@ -231,7 +232,7 @@ fn scope_refused(scope: &str) -> Refusal {
     Refusal::new(
         Reason::ScopeRefused,
         format!(
-            "the scope {} is not allowed for client_credentials; allowed: openid, profile, email, groups, {PEER_SCOPE}ID of a client that lists this one in trusted_peers",
+            "the scope {} is not allowed for client_credentials; allowed: openid, profile, email, groups, audience:server:client_id:ID of a client that lists this one in trusted_peers",
             cut(scope)
         ),
     )

@@ -18,6 +18,8 @@ pub struct Connector {
     pub keys: Arc<KeySource>,
     /// Whether only clients may exchange its tokens.
     pub require_client: bool,
+    /// Whether its issuer may be Remint itself, so that its tokens are traded again.
+    pub allow_self: bool,
     /// Its rules.
     pub policy: Policy,
 }
@@ -52,6 +54,25 @@ impl Connectors {
     /// Every connector, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Connector>> {
         self.all.iter()
+    }
+
+    /// Refuses to issue in the name of an issuer that a connector trusts, unless it says so: such tokens could be
+    /// traded again and again. Only an issuer that comes from a request can be one.
+    pub fn check_own_issuer(&self, issuer: &str) -> Result<(), Refusal> {
+        let trusting = self.by_issuer.get(issuer).into_iter().flatten();
+        let mut renewing =
+            trusting.filter(|connector| !connector.allow_self || connector.policy.outlives());
+        match renewing.next() {
+            None => Ok(()),
+            Some(connector) => Err(Refusal::new(
+                Reason::ParameterMalformed,
+                "the Host of this request is the issuer of a connector, and cannot be that of new tokens",
+            )
+            .with_detail(format!(
+                "the Host is the issuer of the connector {}: set allow_self there if that is meant",
+                connector.id
+            ))),
+        }
     }
 
     /// The connector with this id.

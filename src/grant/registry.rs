@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{Event, Issued};
+use super::{Connectors, Event, Issued};
 use crate::clients::{Clients, Credentials, Identity};
 use crate::oauth::{Form, Reason, Refusal, TokenType};
 
@@ -66,19 +66,31 @@ pub struct Redeemed {
 /// The grants by their `grant_type`.
 #[derive(Debug)]
 pub struct Grants {
-    grants: Vec<Box<dyn Grant>>,
+    enabled: Vec<Box<dyn Grant>>,
     clients: Arc<Clients>,
+    connectors: Arc<Connectors>,
 }
 
 impl Grants {
-    /// The enabled grants, for these clients.
-    pub fn new(grants: Vec<Box<dyn Grant>>, clients: Arc<Clients>) -> Self {
-        Self { grants, clients }
+    /// The enabled grants, for these clients and beside these connectors.
+    pub fn new(
+        enabled: Vec<Box<dyn Grant>>,
+        clients: Arc<Clients>,
+        connectors: Arc<Connectors>,
+    ) -> Self {
+        Self {
+            enabled,
+            clients,
+            connectors,
+        }
     }
 
     /// Every `grant_type`, for the metadata.
     pub fn grant_types(&self) -> Vec<&'static str> {
-        self.grants.iter().map(|grant| grant.grant_type()).collect()
+        self.enabled
+            .iter()
+            .map(|grant| grant.grant_type())
+            .collect()
     }
 
     /// Carries out a form request: parameters, grant, client, and then the grant itself.
@@ -89,8 +101,13 @@ impl Grants {
         event: &mut Event,
     ) -> Result<Redeemed, Refusal> {
         let wanted = form.require("grant_type")?;
+        // What is malformed about the credentials comes before the grant, what is wrong about them after.
+        let credentials = match Credentials::read(call.authorization, Some(form)) {
+            Err(refusal) if refusal.reason != Reason::ClientInvalid => return Err(refusal),
+            credentials => credentials,
+        };
         let grant = self
-            .grants
+            .enabled
             .iter()
             .find(|grant| grant.grant_type() == wanted);
         let grant = grant.ok_or_else(|| {
@@ -104,27 +121,26 @@ impl Grants {
         })?;
         event.grant = grant.name();
         let request = grant.read(form)?;
-        let caller = self.identify(call, Some(form), grant.name(), event).await?;
+        let caller = self
+            .identify(call.issuer, &credentials?, grant.name(), event)
+            .await?;
         request.redeem(&caller, event).await
     }
 
     /// Authenticates the client, where there is one, and checks that it may use the grant.
     pub async fn identify<'a>(
         &self,
-        call: Call<'a>,
-        form: Option<&Form<'_>>,
+        issuer: &'a str,
+        credentials: &Credentials,
         grant: &str,
         event: &mut Event,
     ) -> Result<Caller<'a>, Refusal> {
-        let credentials = Credentials::read(call.authorization, form)?;
-        let client = self.clients.authenticate(&credentials).await?;
+        self.connectors.check_own_issuer(issuer)?;
+        let client = self.clients.authenticate(credentials).await?;
         if let Some(identity) = &client {
             event.client = Some(Arc::clone(&identity.client.id));
             identity.client.check_grant(grant)?;
         }
-        Ok(Caller {
-            issuer: call.issuer,
-            client,
-        })
+        Ok(Caller { issuer, client })
     }
 }

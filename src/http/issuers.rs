@@ -38,8 +38,8 @@ pub struct Listed {
 /// What a path is, under the issuer that serves it.
 #[derive(Debug)]
 pub(super) enum Found<'a> {
-    /// The token endpoint of this issuer.
-    Token(Cow<'a, str>),
+    /// The token endpoint of this issuer, where the request names one well.
+    Token(Result<Cow<'a, str>, Refusal>),
     /// A public document.
     Document(Cow<'a, Document>),
 }
@@ -105,7 +105,7 @@ impl Listed {
 
     fn find(&self, path: &str) -> Option<Found<'_>> {
         if self.documents.is_token_endpoint(path) {
-            return Some(Found::Token(Cow::Borrowed(&self.issuer)));
+            return Some(Found::Token(Ok(Cow::Borrowed(&self.issuer))));
         }
         let document = self.documents.find(path)?;
         Some(Found::Document(Cow::Borrowed(document)))
@@ -147,10 +147,11 @@ fn find_requested<'a>(
             Reason::ParameterMalformed,
             "the request has no usable Host header, which becomes the issuer here",
         )
-    })?;
+    });
     if path == "/token" {
-        return Ok(Some(Found::Token(Cow::Owned(issuer))));
+        return Ok(Some(Found::Token(issuer.map(Cow::Owned))));
     }
+    let issuer = issuer?;
     let defect = |_| Refusal::new(Reason::Internal, "the metadata cannot be rendered");
     let documents = Documents::new("", &template.for_issuer(&issuer), jwks).map_err(defect)?;
     let document = documents.find(path).cloned().map(|document| Document {

@@ -18,7 +18,7 @@ use prometheus_client::registry::Registry;
 
 use crate::grant::{Connectors, Event, Outcome};
 use crate::jose::Keyring;
-use crate::oauth::{Reason, Refusal};
+use crate::oauth::Refusal;
 use crate::upstream::SourceState;
 
 /// The media type of the text.
@@ -35,12 +35,14 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     duration: Histogram,
+    /// The label of what concerns no connector.
+    none: Arc<str>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     grant: &'static str,
-    connector: String,
+    connector: Arc<str>,
     outcome: &'static str,
     reason: &'static str,
 }
@@ -67,6 +69,7 @@ impl Metrics {
             registry,
             requests,
             duration,
+            none: "".into(),
         }
     }
 
@@ -74,23 +77,15 @@ impl Metrics {
     pub(super) fn decided(&self, event: &Event, result: Result<(), &Refusal>, took: Duration) {
         let labels = RequestLabels {
             grant: event.grant,
-            connector: event.connector.as_deref().unwrap_or_default().to_owned(),
+            connector: event
+                .connector
+                .clone()
+                .unwrap_or_else(|| Arc::clone(&self.none)),
             outcome: Outcome::of(result).as_str(),
             reason: result.err().map_or("", |refusal| refusal.reason.code()),
         };
         self.requests.get_or_create(&labels).inc();
         self.duration.observe(took.as_secs_f64());
-    }
-
-    /// Counts a request that was refused before there was anything to decide on.
-    pub(super) fn turned_away(&self, reason: Reason) {
-        let labels = RequestLabels {
-            grant: "",
-            connector: String::new(),
-            outcome: Outcome::of_refusal(reason).as_str(),
-            reason: reason.code(),
-        };
-        self.requests.get_or_create(&labels).inc();
     }
 
     pub(super) fn text(&self) -> String {
@@ -117,7 +112,7 @@ impl Collector for Standing {
             .collect();
         let mut fetches = encoder.encode_descriptor(
             "upstream_fetches",
-            "Fetches of upstream keys",
+            "Fetches of upstream keys; connectors with the same key source count the same fetches",
             None,
             MetricType::Counter,
         )?;

@@ -33,7 +33,7 @@ pub enum Role {
 
 /// What a path is on the listeners of one role.
 enum Route<'a> {
-    Token(Cow<'a, str>),
+    Token(Result<Cow<'a, str>, Refusal>),
     Document(Cow<'a, Document>),
     Health(StatusCode, &'static str),
     Metrics,
@@ -85,8 +85,7 @@ async fn answer_or_fail(
     };
     let answer = AssertUnwindSafe(answer(&site, &head, body));
     let response = answer.catch_unwind().await.unwrap_or_else(|_| {
-        let reason = Reason::Internal.code();
-        tracing::error!(target: "audit", outcome = "error", reason, request_id = head.id);
+        tracing::error!(request_id = head.id, "a defect made the answer panic");
         let refusal = Refusal::new(Reason::Internal, "a defect");
         reply::refusal(&refusal, Dialect::OAuth, &head.id)
     });
@@ -103,7 +102,7 @@ async fn answer(
     match find(site, head.role, &head.headers, head.path.as_str()) {
         Ok(Some(Route::Token(issuer))) if method == Method::POST => {
             let call = token::Call {
-                issuer: &issuer,
+                issuer: issuer.as_deref(),
                 headers: &head.headers,
                 remote: head.peer.and_then(|peer| peer.0),
                 request_id: id,

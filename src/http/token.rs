@@ -1,24 +1,26 @@
 //! `POST /token`: read, hand to the grants, write one audit event, reply.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use futures_util::Stream;
+use futures_util::{FutureExt, Stream};
 use warp::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 
 use super::reply::{self, Dialect};
 use super::{Site, accept, body};
-use crate::clients::TOKEN_EXCHANGE;
+use crate::clients::{Credentials, TOKEN_EXCHANGE};
 use crate::grant::{self, Event, Redeemed, RequestFacts, Simple};
 use crate::oauth::{Form, Reason, Refusal, cut};
 
 /// What is known of a token request before its body is read.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
-    /// In whose name the new token is issued.
-    pub(super) issuer: &'a str,
+    /// In whose name the new token is issued, where the request says it well.
+    pub(super) issuer: Result<&'a str, &'a Refusal>,
     /// The head of the request.
     pub(super) headers: &'a HeaderMap,
     /// Where it comes from, where the transport has addresses.
@@ -39,59 +41,96 @@ impl Call<'_> {
             ));
         }
         Ok(grant::Call {
-            issuer: self.issuer,
+            issuer: self.issuer.map_err(Clone::clone)?,
             authorization,
         })
     }
 }
 
-/// Answers a token request.
+/// Answers a token request, and counts and logs it exactly once.
 pub(super) async fn handle(
     site: &Site,
     call: &Call<'_>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Response {
-    let (headers, request_id) = (call.headers, call.request_id);
     let started = site.clock.monotonic();
-    let read = match content_type(headers) {
-        Ok(dialect) => body::read(headers, body).await.map(|body| (dialect, body)),
-        Err(refusal) => Err(refusal),
-    };
-    let (dialect, body) = match read {
-        Ok(read) => read,
-        Err(refusal) => {
-            turn_away(site, refusal.reason, request_id);
-            return reply::refusal(&refusal, Dialect::OAuth, request_id);
-        }
-    };
     let mut event = Event::default();
-    let result = match dialect {
-        Dialect::OAuth => redeem_form(site, call, &body, &mut event).await,
-        Dialect::Simple => redeem_simple(site, call, &body, &mut event).await,
+    let (dialect, result) = match read(call.headers, body).await {
+        Ok((dialect, body)) => (
+            dialect,
+            redeem(site, call, dialect, &body, &mut event).await,
+        ),
+        Err(refusal) => (Dialect::OAuth, Err(refusal)),
     };
     let took = site.clock.monotonic().saturating_sub(started);
-    match &result {
-        Err(refusal) if refusal.reason.is_sampled() => turn_away(site, refusal.reason, request_id),
-        result => {
-            let outcome = result.as_ref().map(|_| ());
-            site.metrics.decided(&event, outcome, took);
-            let facts = RequestFacts {
-                remote: call.remote.map(|address| address.to_string()),
-                request_id,
-                duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            };
-            event.write(outcome, &facts);
-        }
-    }
+    record(site, call, &event, result.as_ref().map(|_| ()), took);
     match result {
         Ok(redeemed) => {
             let default = match dialect {
                 Dialect::OAuth => accept::Form::Object,
                 Dialect::Simple => accept::Form::Bare,
             };
-            reply::token(&redeemed, accept::preferred(headers, default))
+            reply::token(&redeemed, accept::preferred(call.headers, default))
         }
-        Err(refusal) => reply::refusal(&refusal, dialect, request_id),
+        Err(refusal) => reply::refusal(&refusal, dialect, call.request_id),
+    }
+}
+
+async fn read(
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+) -> Result<(Dialect, Bytes), Refusal> {
+    let dialect = content_type(headers)?;
+    Ok((dialect, body::read(headers, body).await?))
+}
+
+/// Hands the body to the grants; a defect that makes one panic becomes a refusal like any other.
+async fn redeem(
+    site: &Site,
+    call: &Call<'_>,
+    dialect: Dialect,
+    body: &Bytes,
+    event: &mut Event,
+) -> Result<Redeemed, Refusal> {
+    let redeemed = async {
+        match dialect {
+            Dialect::OAuth => redeem_form(site, call, body, event).await,
+            Dialect::Simple => redeem_simple(site, call, body, event).await,
+        }
+    };
+    AssertUnwindSafe(redeemed)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| {
+            Err(Refusal::new(
+                Reason::Internal,
+                "a panic; its place is in the log",
+            ))
+        })
+}
+
+/// Counts a decision; what a flood could fill the log with is sampled there.
+fn record(
+    site: &Site,
+    call: &Call<'_>,
+    event: &Event,
+    result: Result<(), &Refusal>,
+    took: Duration,
+) {
+    site.metrics.decided(event, result, took);
+    match result {
+        Err(refusal) if refusal.reason.is_sampled() => {
+            let clock = site.clock.as_ref();
+            site.sampled.count(refusal.reason, call.request_id, clock);
+        }
+        result => {
+            let facts = RequestFacts {
+                remote: call.remote.map(|address| address.to_string()),
+                request_id: call.request_id,
+                duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            };
+            event.write(result, &facts);
+        }
     }
 }
 
@@ -114,9 +153,10 @@ async fn redeem_simple(
     event.grant = Simple::NAME;
     let request = Simple::parse(body)?;
     let call = call.outside_body()?;
+    let credentials = Credentials::read(call.authorization, None)?;
     let caller = site
         .grants
-        .identify(call, None, TOKEN_EXCHANGE, event)
+        .identify(call.issuer, &credentials, TOKEN_EXCHANGE, event)
         .await?;
     request.redeem(&site.exchange, &caller, event).await
 }
@@ -140,10 +180,4 @@ fn content_type(headers: &HeaderMap) -> Result<Dialect, Refusal> {
             ),
         )),
     }
-}
-
-/// Counts a request that is refused without a look at its token.
-fn turn_away(site: &Site, reason: Reason, request_id: &str) {
-    site.metrics.turned_away(reason);
-    site.sampled.count(reason, request_id, site.clock.as_ref());
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::Targets;
 use super::cel::{ClientView, RequestView};
+use super::{Targets, cross_client, peer};
 use crate::jose::SigningAlgorithm;
 use crate::oauth::TokenType;
 
@@ -46,9 +46,23 @@ impl fmt::Debug for Asker<'_> {
 }
 
 impl<'a> Ask<'a> {
+    /// Every audience that the request leads to, those that its scopes bring in included.
+    pub(super) fn audiences(&self) -> Vec<&'a str> {
+        let peers = || self.scopes.iter().filter_map(|scope| peer(scope));
+        match self.client.filter(|_| peers().next().is_some()) {
+            Some(client) => cross_client(self.targets.iter(), peers(), client.id),
+            None => self.targets.iter().collect(),
+        }
+    }
+
+    /// Whether the request asks for no audience at all, so that a condition on it would mean nothing.
+    pub(super) fn asks_for_none(&self) -> bool {
+        self.targets.is_empty() && self.scopes.iter().all(|scope| peer(scope).is_none())
+    }
+
     pub(super) fn request_view(&self) -> RequestView<'a> {
         RequestView {
-            audience: self.targets.iter().collect(),
+            audience: self.audiences(),
             scope: self.scopes.iter().map(String::as_str).collect(),
             requested_token_type: self.requested_token_type.urn(),
         }

@@ -77,7 +77,7 @@ impl<'a> Case<'a> {
     ) -> Result<Granting<'a>, Refusal> {
         let aud = self.policy.target(self.token, self.ask, terms);
         let aud = verdicts.settle("audience", aud, |aud| {
-            format!("the new token's aud is {}", aud.join(", "))
+            format!("granted: {}", aud.join(", "))
         })?;
         let scopes = self.policy.grant_scopes(self.ask, terms);
         let scopes = verdicts.settle("scope", scopes, Granted::words)?;
@@ -132,12 +132,12 @@ impl<'a> Case<'a> {
         let Some(client) = self.ask.client.filter(|_| !scopes.peers.is_empty()) else {
             return aud;
         };
-        let mut all: Vec<String> = self.ask.targets.iter().map(str::to_owned).collect();
-        for peer in scopes.peers.iter().copied().chain([client.id]) {
-            if !all.iter().any(|known| known == peer) {
-                all.push(peer.to_owned());
-            }
-        }
+        let all: Vec<String> = self
+            .ask
+            .audiences()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         if all.len() > 1 {
             claims.insert("azp".to_owned(), client.id.into());
         }
@@ -161,7 +161,7 @@ impl<'a> Case<'a> {
         scope.with_actor(actor);
         let mut skipped = false;
         for condition in &self.policy.actors {
-            if self.ask.targets.is_empty() && condition.mentions_request_audience() {
+            if self.ask.asks_for_none() && condition.mentions_request_audience() {
                 skipped = true;
             } else if scope.holds(condition) {
                 return Ok(());
@@ -201,7 +201,7 @@ impl<'a> Case<'a> {
 
     /// A condition on what is asked says nothing about a request that asks for nothing.
     fn audience_is_asked(&self, condition: &Condition) -> Result<(), Refusal> {
-        if self.ask.targets.is_empty() && condition.expr.mentions_request_audience() {
+        if self.ask.asks_for_none() && condition.expr.mentions_request_audience() {
             return Err(self.policy.refuse(
                 Reason::AudienceRequired,
                 "ask for an `audience`: the rules for this token depend on it".to_owned(),

@@ -15,7 +15,7 @@ mod verdicts;
 
 pub use ask::{Ask, Asker, Decision};
 pub use case::{Case, Granting};
-pub use scopes::{PEER as PEER_SCOPE, STANDARD as STANDARD_SCOPES};
+pub use scopes::{STANDARD as STANDARD_SCOPES, cross_client, peer};
 pub use target::Targets;
 pub use terms::Terms;
 pub use verdicts::{Line, Verdicts};

@@ -6,10 +6,32 @@ use super::{Ask, Policy, Terms};
 use crate::oauth::{Reason, Refusal, cut};
 
 /// What comes before a client id in a scope that asks for that client's audience.
-pub const PEER: &str = "audience:server:client_id:";
+const PEER: &str = "audience:server:client_id:";
 
 /// The standard scopes, for the metadata.
 pub const STANDARD: [&str; 5] = ["openid", "profile", "email", "groups", "federated:id"];
+
+/// The audiences of a cross-client token: those asked, the peers, then the client that asks (as Dex).
+///
+/// With more than one, `azp` names that client.
+pub fn cross_client<'a>(
+    asked: impl Iterator<Item = &'a str>,
+    peers: impl Iterator<Item = &'a str>,
+    client: &'a str,
+) -> Vec<&'a str> {
+    let mut all = Vec::new();
+    for audience in asked.chain(peers).chain([client]) {
+        if !all.contains(&audience) {
+            all.push(audience);
+        }
+    }
+    all
+}
+
+/// The client whose audience a scope asks for.
+pub fn peer(scope: &str) -> Option<&str> {
+    scope.strip_prefix(PEER)
+}
 
 /// The scopes that are granted.
 #[derive(Debug, Default)]
@@ -38,7 +60,7 @@ impl Policy {
             match scope {
                 "groups" if !self.groups => continue,
                 standard if STANDARD.contains(&standard) => {}
-                _ => match scope.strip_prefix(PEER) {
+                _ => match peer(scope) {
                     Some(peer) => {
                         self.check_peer(peer, ask, terms)?;
                         granted.peers.push(peer);
@@ -123,7 +145,10 @@ impl Policy {
             give("groups", groups.cloned());
         }
         if granted.has("federated:id") {
-            let ids = json!({ "connector_id": &*self.connector, "user_id": upstream.get("sub") });
+            let mut ids = json!({ "connector_id": &*self.connector });
+            if let (Some(sub), Some(ids)) = (text("sub"), ids.as_object_mut()) {
+                ids.insert("user_id".to_owned(), sub);
+            }
             give("federated_claims", Some(ids));
         }
         if !granted.own.is_empty() {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::config::client::{Client, GRANTS};
+use crate::config::connector::{Connector, Rule};
 use crate::config::problems::{Problems, child_path};
 use crate::config::section::near;
 use crate::config::settings::Settings;
@@ -20,6 +21,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
         check_grants(client, problems);
         check_connectors(client, &connectors, problems);
         check_audiences(client, problems);
+        warn_of_bound_audiences(client, &settings.connectors, problems);
         check_peers(client, &ids, &clients, problems);
     }
     check_usable(settings, problems);
@@ -122,6 +124,28 @@ fn check_audiences(client: &Client, problems: &mut Problems) {
             format!("{}[{index}]", child_path(&client.path, "audiences")),
             "\"*\" means only itself here, not any audience: list what the client may ask for",
         );
+    }
+}
+
+/// An audience that a rule binds is refused to clients in an exchange, but not for themselves.
+fn warn_of_bound_audiences(client: &Client, connectors: &[Connector], problems: &mut Problems) {
+    let rules = || connectors.iter().flat_map(|connector| &connector.rules);
+    for (index, audience) in client.audiences.iter().enumerate() {
+        let binds = |rule: &&Rule| {
+            rule.targets
+                .iter()
+                .flatten()
+                .any(|target| target == audience)
+        };
+        if let Some(rule) = rules().find(binds) {
+            problems.warning(
+                format!("{}[{index}]", child_path(&client.path, "audiences")),
+                format!(
+                    "the rule {:?} lists {audience:?} too, so an exchange grants it through that rule only, but client_credentials grants it to the client without any rule: remove it here unless that is meant",
+                    rule.name
+                ),
+            );
+        }
     }
 }
 

@@ -23,15 +23,25 @@ pub(super) fn check(issuer: &Issuer, problems: &mut Problems) {
     for (index, one) in issuers.iter().enumerate() {
         let path = format!("issuer[{index}]");
         check_one(one, &path, problems);
-        let same = |other: &String| other.trim_end_matches('/') == one.trim_end_matches('/');
-        if !one.is_empty() && issuers.iter().take(index).any(same) {
-            problems.error(path, format!("{one:?} stands there already: remove one"));
+        let same = |other: &&String| place(one).is_some() && place(other) == place(one);
+        if let Some(other) = issuers.iter().take(index).find(same) {
+            problems.error(
+                path,
+                format!("no request can be told to be for {one:?} rather than for {other:?}, with the same host and path: remove one"),
+            );
         }
     }
     problems.note(
         "issuer",
         "several issuers are one trust domain: the caller chooses among them with the host and path that it sends, so every verifier of one should be fit to meet tokens meant for another",
     );
+}
+
+/// What of an issuer a request shows: its host, its port where it is not the scheme's own, and its path.
+fn place(issuer: &str) -> Option<(String, Option<u16>, String)> {
+    let url = parse_issuer(issuer).ok()?;
+    let path = url.path().trim_end_matches('/').to_owned();
+    Some((url.host_str()?.to_owned(), url.port(), path))
 }
 
 /// Checks one issuer: an address that verifiers can build `/.well-known/...` from.

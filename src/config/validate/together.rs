@@ -5,10 +5,14 @@ use std::collections::HashMap;
 use crate::config::client::Client;
 use crate::config::connector::Connector;
 use crate::config::problems::{Problems, child_path};
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, SubjectFormat};
 
 pub(super) fn check(settings: &Settings, problems: &mut Problems) {
     check_ids(&settings.connectors, problems);
+    // Dex's format puts the connector into each subject.
+    if settings.tokens.subject_format == SubjectFormat::Dex {
+        return;
+    }
     let groups = by_prefix(&settings.connectors);
     warn_of_same_subjects(&groups, problems);
     warn_of_clients_subjects(&groups, &settings.clients, problems);
