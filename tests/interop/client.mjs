@@ -40,9 +40,10 @@ for (const method of [client.ClientSecretBasic, client.ClientSecretPost]) {
     const traded = await client.genericGrantRequest(config, EXCHANGE, exchanged);
     replies.push({ own, traded });
     const wrong = await discover(method, "wrong", algorithm);
+    // Each begins when it is awaited: a rejection that nobody awaits yet ends the process.
     for (const refused of [
-      client.clientCredentialsGrant(wrong),
-      client.genericGrantRequest(wrong, EXCHANGE, exchanged),
+      () => client.clientCredentialsGrant(wrong),
+      () => client.genericGrantRequest(wrong, EXCHANGE, exchanged),
     ]) {
       // This library wants the challenge that RFC 6749 §5.2 asks for.
       await assert.rejects(refused, (error) => {
