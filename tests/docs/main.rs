@@ -7,9 +7,12 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod more_sites;
 mod running;
+mod tables;
 mod world;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -116,7 +119,7 @@ fn every_site_of_the_readme_passes_check_without_a_warning() {
         .iter()
         .filter(|toml| toml.starts_with("issuer ="))
         .collect();
-    assert_eq!(sites.len(), 2);
+    assert_eq!(sites.len(), 3);
     for toml in sites {
         let folder = site(toml);
         let checked = bash("remint check --config site.toml", folder.path(), &[]);
@@ -158,7 +161,7 @@ fn the_lines_to_try_are_those_of_the_demo_and_work() {
 #[test]
 fn the_gitlab_job_gets_the_token_that_the_trust_policy_expects() {
     let (_demo, _, [_, practice]) = demo();
-    let toml = readme("toml", "id = \"gitlab\"");
+    let toml = readme("toml", "jwks_uri =");
     let toml = swap(
         &toml,
         "https://gitlab.example.com/oauth/discovery/keys",
@@ -235,7 +238,7 @@ fn the_gitlab_job_gets_the_token_that_the_trust_policy_expects() {
 #[test]
 fn each_step_of_the_github_workflow_works() {
     let (_demo, _, [_, practice]) = demo();
-    let toml = readme("toml", "id = \"github\"");
+    let toml = readme("toml", "refs/heads/main");
     let folder = site(&swap(
         &toml,
         "https://token.actions.githubusercontent.com",
@@ -299,30 +302,56 @@ fn each_step_of_the_github_workflow_works() {
 
 #[test]
 fn the_files_that_the_pages_name_exist() {
-    let pages = fs::read_dir(root())
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let entries = |folder: &Path| fs::read_dir(folder).unwrap();
+    let pages = entries(root()).chain(entries(&root().join("docs")));
     let pages: Vec<PathBuf> = pages
+        .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|end| end == "md"))
         .collect();
-    assert!(pages.len() >= 5, "{pages:?}");
+    assert!(pages.len() >= 7, "{pages:?}");
     for path in pages {
         let text = fs::read_to_string(&path).unwrap();
-        let links = text
-            .split("](")
-            .skip(1)
-            .map(|rest| rest.split([')', '#']).next().unwrap());
-        let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
+        let check = |base: &Path, name: &str| {
+            let place = path.display();
+            assert!(base.join(name).exists(), "{place} names {name}");
+        };
+        let links = text.split("](").skip(1);
+        let links = links.map(|rest| rest.split(')').next().unwrap());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (name, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match name {
+                "" => path.clone(),
+                name => path.parent().unwrap().join(name),
+            };
+            check(root(), target.to_str().unwrap());
+            if !heading.is_empty() {
+                let anchors = anchors(&fs::read_to_string(&target).unwrap());
+                let place = path.display();
+                assert!(
+                    anchors.contains(heading),
+                    "{place} names {link}: {anchors:?}"
+                );
+            }
+        }
         let code = text.split('`').skip(1).step_by(2);
-        let code = code.filter(|name| name.starts_with("src/") || name.starts_with("tests/"));
-        for name in links.chain(code) {
-            assert!(
-                root().join(name).exists(),
-                "{} names {name}",
-                path.display()
-            );
+        let folders = ["src/", "tests/", "docs/", "examples/"];
+        for name in code.filter(|name| folders.iter().any(|folder| name.starts_with(folder))) {
+            check(root(), name);
         }
     }
+}
+
+/// The anchors that a forge makes of the headings of a page.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().replace(' ', "-")
+    };
+    headings.map(anchor).collect()
 }
 
 #[test]

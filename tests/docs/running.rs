@@ -76,16 +76,41 @@ pub(super) fn demo() -> (Running, String, [String; 2]) {
 
 /// `remint serve` on a free port, with a configuration of the README.
 pub(super) fn serve(folder: &Path) -> (Running, String) {
+    serve_with(folder, &[])
+}
+
+/// The same, with further arguments.
+pub(super) fn serve_with(folder: &Path, arguments: &[&str]) -> (Running, String) {
+    let mut command = serving(folder);
+    command
+        .args(arguments)
+        .env("REMINT__SERVER__LISTEN", "127.0.0.1:0");
+    let running = Running::start(&mut command);
+    let line = running.until("listening on ").pop().unwrap();
+    let origin = place(&line, "listening on ");
+    (running, origin)
+}
+
+/// `remint serve` where the configuration says.
+pub(super) fn serve_as_configured(folder: &Path) -> Running {
+    let running = Running::start(&mut serving(folder));
+    running.until("listening on ");
+    running
+}
+
+fn serving(folder: &Path) -> Command {
     let mut command = Command::new(REMINT);
     command
         .arg("serve")
         .arg("--config")
         .arg(folder.join("site.toml"))
-        .env("REMINT__SERVER__LISTEN", "127.0.0.1:0")
         .env("NO_PROXY", "127.0.0.1");
-    let running = Running::start(&mut command);
-    let lines = running.until("listening on ");
-    let (_, origin) = lines.last().unwrap().split_once("listening on ").unwrap();
-    let origin = origin.split_whitespace().next().unwrap().to_owned();
-    (running, origin)
+    command
+}
+
+/// What a line of the log says behind `words`: an address, up to a space or the end of its JSON string.
+pub(super) fn place(line: &str, words: &str) -> String {
+    let (_, rest) = line.split_once(words).unwrap();
+    let end = rest.find(|c: char| c.is_whitespace() || c == '"');
+    rest[..end.unwrap_or(rest.len())].to_owned()
 }
