@@ -531,6 +531,14 @@ fn several_issuers_and_those_of_requests_are_told_of() {
     assert_eq!(both.clean().issuer.listed().len(), 2);
     let twice = with("[\"https://a.example.com\", \"https://a.example.com/\"]");
     twice.only(Severity::Error, "issuer[1]", &["remove one"], "twice");
+    for other in ["http://a.example.com", "https://A.example.com:443"] {
+        let alike = with(&format!("[\"https://a.example.com\", \"{other}\"]"));
+        let errors = alike.found(Severity::Error);
+        assert!(
+            errors.iter().any(|(path, _)| *path == "issuer[1]"),
+            "{errors:?}"
+        );
+    }
     let requested = with("\"from-request\"");
     requested.only(
         Severity::Warning,

@@ -65,7 +65,7 @@ impl Connectors {
         match renewing.next() {
             None => Ok(()),
             Some(connector) => Err(Refusal::new(
-                Reason::ParameterMalformed,
+                Reason::IssuerMismatch,
                 "the Host of this request is the issuer of a connector, and cannot be that of new tokens",
             )
             .with_detail(format!(

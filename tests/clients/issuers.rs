@@ -232,3 +232,44 @@ fn what_is_no_host_cannot_be_an_issuer() {
     // Health does not need one.
     assert_eq!(ask(&server, &["a@b"], "/healthz/live", None).status, 200);
 }
+
+/// A `Host` that makes Remint the issuer of one of its connectors would let tokens be renewed for ever.
+#[test]
+fn the_issuer_of_a_connector_cannot_be_requested() {
+    let server = from_request();
+    let body = json!({"token": job(json!({}))}).to_string();
+    let with_self = Site::new()
+        .issuer("from-request")
+        .connector("ci", "")
+        .connector(
+            "own",
+            "issuer = \"http://own.example\"\ninsecure_http = true",
+        )
+        .start();
+    assert_eq!(
+        ask(&server, &["own.example"], "/token", Some(&body)).status,
+        200
+    );
+    let reply = ask(&with_self, &["own.example"], "/token", Some(&body));
+    let expected = (
+        403,
+        "access_denied".to_owned(),
+        "issuer_mismatch".to_owned(),
+    );
+    assert_eq!(reply.refusal(), expected, "{}", reply.text());
+    assert_eq!(with_self.audit(&reply)["reason"], "issuer_mismatch");
+    assert_eq!(
+        ask(&with_self, &["x.example"], "/token", Some(&body)).status,
+        200
+    );
+}
+
+/// Every decision on a token request has its event, also one that is made before the body is looked at.
+#[test]
+fn a_host_that_is_none_is_in_the_audit() {
+    let server = from_request();
+    let body = json!({"token": job(json!({}))}).to_string();
+    let reply = ask(&server, &["a.example:port"], "/token", Some(&body));
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    assert_eq!(server.audit(&reply)["reason"], "parameter_malformed");
+}

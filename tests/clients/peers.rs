@@ -147,3 +147,39 @@ fn client_credentials_know_peers_the_same_way() {
         refused(&server, &reply, 400, "invalid_scope", "scope_refused");
     }
 }
+
+#[test]
+fn conditions_on_the_audience_see_what_scopes_bring_in() {
+    let only_public =
+        "targets = [\"public\", \"inner\"]\nallow = [\"request.audience.all(a, a == 'public')\"]";
+    let server = Site::new()
+        .connector("ci", only_public)
+        .client("app", "secret = \"s\"")
+        .client("web", "secret = \"s\"\ntrusted_peers = [\"app\"]")
+        .start();
+    let ask =
+        |further: &[(&str, &str)]| exchange(&server, &basic("app", "s"), &job(json!({})), further);
+    assert_eq!(ask(&[("audience", "public")]).status, 200);
+    let web = peers(&["web"]);
+    for further in [
+        &[("audience", "inner")][..],
+        &[("audience", "public"), ("scope", &web)],
+        &[("scope", &web)],
+    ] {
+        refused(
+            &server,
+            &ask(further),
+            400,
+            "invalid_request",
+            "condition_false",
+        );
+    }
+    // Neither audience nor peer is asked: the condition would say nothing.
+    refused(
+        &server,
+        &ask(&[]),
+        400,
+        "invalid_target",
+        "audience_required",
+    );
+}

@@ -174,6 +174,20 @@ fn bodies_over_64_kib_are_413_and_those_of_64_kib_are_read() {
 }
 
 #[test]
+fn a_body_that_cannot_be_read_is_refused_and_logged() {
+    let server = server();
+    let head = "POST /token HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n";
+    let reply = http::raw(server.address, head.as_bytes());
+    let expected = (
+        400,
+        "invalid_request".to_owned(),
+        "parameter_malformed".to_owned(),
+    );
+    assert_eq!(reply.refusal(), expected, "{}", reply.text());
+    assert_eq!(server.audit(&reply)["reason"], "parameter_malformed");
+}
+
+#[test]
 fn chunked_bodies_are_read_to_the_same_limit() {
     let server = server();
     let headers = [("Content-Type", FORM), ("Transfer-Encoding", "chunked")];
