@@ -143,8 +143,8 @@ fn every_reason_has_its_row_with_its_status() {
 fn sampled_reasons_are_named() {
     let page = page("docs/audit.md");
     let (_, rest) = page.split_once("Events with the reasons ").unwrap();
-    let (names, _) = rest.split_once(" are counted").unwrap();
-    let named: BTreeSet<_> = names.split('`').skip(1).step_by(2).collect();
+    let (list, _) = rest.split_once(" are counted").unwrap();
+    let named: BTreeSet<_> = list.split('`').skip(1).step_by(2).collect();
     let sampled = Reason::ALL.iter().filter(|reason| reason.is_sampled());
     assert_eq!(named, sampled.map(|reason| reason.code()).collect());
 }
@@ -181,6 +181,7 @@ fn events_and_metrics_are_those_of_the_tables() {
         [[clients]]
         id = "app"
         secret = "s3cret"
+        grants = ["token-exchange", "client_credentials"]
     "#;
     let folder = site(&format!("{toml}{more}"));
     let (remint, origin) = serve_with(folder.path(), &["--log-format", "json"]);
@@ -188,7 +189,10 @@ fn events_and_metrics_are_those_of_the_tables() {
     let admin = place(&admin, "admin on ");
 
     let held = get(&practice, "/token?kind=gitlab&aud=https://sts.example.com");
+    let form = "application/x-www-form-urlencoded";
+    let own = "grant_type=client_credentials&scope=openid".to_owned();
     let asked = [
+        (form, own),
         ("application/json", format!("{{\"token\": \"{held}\"}}")),
         ("application/json", "{\"token\": \"none\"}".to_owned()),
         ("text/plain", String::new()),
