@@ -8,7 +8,7 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 use crate::clients::{self, Clients};
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::problems::Problems;
 use crate::config::{self, Settings};
 use crate::grant::{
@@ -18,7 +18,7 @@ use crate::http::{self, Health, Issuers, Metrics, Role, Site};
 use crate::jose::{Choice, Keyring, SigningAlgorithm};
 use crate::oauth::metadata::Metadata;
 use crate::policy::{Limits, Policy, STANDARD_SCOPES, cel};
-use crate::random::Random;
+use crate::random::{Random, SystemRandom};
 use crate::upstream::{Location, Maintenance, SourceSpec, Upstreams};
 
 /// Claims that new tokens can carry whatever the connectors say.
@@ -48,6 +48,16 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Where randomness comes from.
     pub random: Arc<dyn Random>,
+}
+
+impl Surroundings {
+    /// The clock and the randomness of this machine.
+    pub fn machine() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+        }
+    }
 }
 
 /// One instance of Remint. Several can live in one process.
@@ -210,7 +220,7 @@ impl App {
         http::routes(Arc::clone(&self.site), role)
     }
 
-    /// Starts fetching upstream keys; they stop being refreshed when the handle is dropped.
+    /// Starts fetching upstream keys, which takes a Tokio runtime; stopping or dropping the handle ends that.
     pub fn start(&self) -> Maintenance {
         self.upstreams.start()
     }
@@ -230,10 +240,9 @@ impl App {
         self.site.exchange.client(id)
     }
 
-    /// The ids of every published key.
-    pub fn published_kids(&self) -> Vec<String> {
-        let keys = self.site.exchange.keyring().keys();
-        keys.map(|(key, _)| key.kid().to_owned()).collect()
+    /// The issuers, and the public documents of each.
+    pub fn issuers(&self) -> &Issuers {
+        &self.site.issuers
     }
 
     /// Makes `/healthz` say that new work should go elsewhere.

@@ -4,23 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::app::{App, Surroundings};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::problems::{Problem, Problems, Severity};
 use crate::config::{self, Settings};
-use crate::random::SystemRandom;
 use crate::{cli::out, keyfile};
 
 /// The machine's clock and randomness.
 pub(super) fn machine() -> Surroundings {
-    with_clock(Arc::new(SystemClock::new()))
+    Surroundings::machine()
 }
 
 /// The machine's randomness and a clock of the caller's choice.
 pub(super) fn with_clock(clock: Arc<dyn Clock>) -> Surroundings {
-    Surroundings {
-        clock,
-        random: Arc::new(SystemRandom),
-    }
+    Surroundings { clock, ..machine() }
 }
 
 /// Everything that a configuration file yields.

@@ -11,6 +11,7 @@ mod logging;
 mod online;
 mod out;
 mod practice;
+mod publish;
 mod serve;
 
 use std::net::SocketAddr;
@@ -56,6 +57,8 @@ enum Command {
     /// Make and show signing keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Write the public metadata and keys as files, for any static web server.
+    Publish(publish::PublishArgs),
     /// Say what /token would say to the token on standard input, and why; nothing is minted.
     Explain(explain::ExplainArgs),
     /// Ask the running server whether it is ready, as a container's health check does.
@@ -97,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(&args.config, cli.log_format),
         Command::Check(args) => check::run(&args),
         Command::Keys(command) => keys::run(&command),
+        Command::Publish(args) => publish::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Health(args) => health::run(&args.config),
         Command::Demo(args) => demo::run(args.listen, cli.log_format),

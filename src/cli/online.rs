@@ -3,9 +3,16 @@
 use serde_json::Value;
 
 use crate::app::App;
-use crate::config::{Settings, problems::Problems};
+use crate::config::{Issuer, Settings, problems::Problems};
+use crate::jose::Keyring;
 use crate::oauth::metadata::endpoint;
-use crate::upstream;
+use crate::upstream::PublicClient;
+
+/// The members that make a key, whatever else is said of it.
+const MATERIAL: [&str; 6] = ["kty", "n", "e", "crv", "x", "y"];
+
+/// The members that only the private half has (RFC 7518 §6.2.2, §6.3.2, §6.4).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// Fetches everything that a running instance and its verifiers would; what fails goes to `problems`.
 pub(super) async fn check(settings: &Settings, app: &App, problems: &mut Problems) {
@@ -21,98 +28,162 @@ pub(super) async fn check(settings: &Settings, app: &App, problems: &mut Problem
             ),
         }
     }
-    for issuer in settings.issuer.listed() {
-        let published = Published {
+    if settings.issuer == Issuer::FromRequest {
+        problems.note(
+            "issuer",
+            "\"from-request\" names no public address, so no public document was looked at",
+        );
+    }
+    let client = PublicClient::new();
+    let issuers = settings.issuer.listed();
+    for (index, issuer) in issuers.iter().enumerate() {
+        let mut public = Public {
             issuer,
-            kids: app.published_kids(),
+            path: match issuers {
+                [_] => "issuer".to_owned(),
+                _ => format!("issuer[{index}]"),
+            },
+            client: &client,
+            problems,
         };
-        published.check(problems).await;
+        public.check(app).await;
     }
 }
 
-/// What verifiers should find under the issuer's URL.
-struct Published<'a> {
+/// What verifiers find under the URL of one issuer.
+struct Public<'a> {
     issuer: &'a str,
-    kids: Vec<String>,
+    /// Where the issuer stands in the configuration.
+    path: String,
+    client: &'a PublicClient,
+    problems: &'a mut Problems,
 }
 
-impl Published<'_> {
-    async fn check(&self, problems: &mut Problems) {
+impl Public<'_> {
+    async fn check(&mut self, app: &App) {
         let url = endpoint(self.issuer, "/.well-known/openid-configuration");
-        let Some(metadata) = self.document(&url, &["application/json"], problems).await else {
+        let Some(metadata) = self.document(&url, &["application/json"]).await else {
             return;
         };
-        let text = |name: &str| metadata.get(name).and_then(Value::as_str);
-        if text("issuer") != Some(self.issuer) {
-            problems.error(
-                "issuer",
-                format!(
-                    "{url} says issuer {:?}, but tokens say {:?}: verifiers compare them byte for byte",
-                    text("issuer").unwrap_or("nothing"),
-                    self.issuer
-                ),
-            );
-        }
-        let Some(jwks_uri) = text("jwks_uri") else {
-            problems.error(
-                "issuer",
-                format!("{url} has no jwks_uri: something else answers there"),
-            );
+        self.compare_metadata(&url, &metadata, app);
+        let Some(jwks_uri) = metadata.get("jwks_uri").and_then(Value::as_str) else {
+            self.error(format!(
+                "{url} has no jwks_uri: something else answers there"
+            ));
             return;
         };
         let types = ["application/jwk-set+json", "application/json"];
-        let Some(jwks) = self.document(jwks_uri, &types, problems).await else {
-            return;
-        };
-        let published: Vec<&str> = jwks
-            .get("keys")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(|key| key.get("kid").and_then(Value::as_str))
-            .collect();
-        for kid in self
-            .kids
-            .iter()
-            .filter(|kid| !published.contains(&kid.as_str()))
-        {
-            problems.error(
-                "issuer",
-                format!("{jwks_uri} lacks the key {kid:?}: tokens that it signs would fail; publish the keys again"),
-            );
+        if let Some(jwks) = self.document(jwks_uri, &types).await {
+            self.compare_keys(jwks_uri, &jwks, app.exchange().keyring());
         }
     }
 
-    async fn document(&self, url: &str, types: &[&str], problems: &mut Problems) -> Option<Value> {
-        let fetched = match upstream::fetch_public(url).await {
+    fn compare_metadata(&mut self, url: &str, found: &Value, app: &App) {
+        let issuer = found.get("issuer").and_then(Value::as_str);
+        if issuer != Some(self.issuer) {
+            self.error(format!(
+                "{url} says issuer {:?}, but tokens say {:?}: verifiers compare them byte for byte",
+                issuer.unwrap_or("nothing"),
+                self.issuer
+            ));
+            return;
+        }
+        let stale = self.stale_members(found, app);
+        if !stale.is_empty() {
+            self.warning(format!(
+                "{url} is stale: {} differ from what this configuration says; publish again, or restart the server that gives it",
+                stale.join(", ")
+            ));
+        }
+    }
+
+    /// The members of the metadata that are not as this configuration would have them.
+    fn stale_members(&self, found: &Value, app: &App) -> Vec<String> {
+        let documents = app.issuers().documents();
+        let own = documents
+            .iter()
+            .find(|document| document.issuer == self.issuer && !document.is_jwks)
+            .and_then(|document| serde_json::from_slice(document.body).ok());
+        let Some(Value::Object(own)) = own else {
+            return Vec::new();
+        };
+        // A missing jwks_uri is an error of its own.
+        own.into_iter()
+            .filter(|(name, _)| name != "jwks_uri" || found.get(name).is_some())
+            .filter(|(name, value)| found.get(name) != Some(value))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    fn compare_keys(&mut self, url: &str, found: &Value, keyring: &Keyring) {
+        let listed = found.get("keys").and_then(Value::as_array);
+        let found: Vec<&Value> = listed.into_iter().flatten().collect();
+        let kid = |key: &Value| key.get("kid").and_then(Value::as_str).map(str::to_owned);
+        for (key, signs) in keyring.keys() {
+            let mut same = found
+                .iter()
+                .filter(|other| kid(other).as_deref() == Some(key.kid()))
+                .peekable();
+            let name = key.kid();
+            if same.peek().is_none() {
+                let end = if signs {
+                    "tokens that it signs are refused; publish again"
+                } else {
+                    "publish again before it signs"
+                };
+                self.error(format!("{url} is stale: it lacks the key {name:?}: {end}"));
+                continue;
+            }
+            let own = serde_json::to_value(key.public()).unwrap_or_default();
+            if same.any(|other| MATERIAL.iter().any(|part| own.get(part) != other.get(part))) {
+                self.error(format!(
+                    "{url} has another key under the kid {name:?}: tokens that ours signs are refused; publish again, and give every new key a new kid"
+                ));
+            }
+        }
+        for key in found {
+            let kid = kid(key).unwrap_or_default();
+            if PRIVATE.iter().any(|member| key.get(member).is_some()) {
+                self.error(format!(
+                    "{url} shows the private half of the key {kid:?} to the whole world: take it down, and replace the key"
+                ));
+            }
+            if keyring.keys().all(|(own, _)| own.kid() != kid) {
+                self.warning(format!(
+                    "{url} is stale: it has the key {kid:?}, which the key file does not have: whoever holds that key can still sign; publish again"
+                ));
+            }
+        }
+    }
+
+    async fn document(&mut self, url: &str, types: &[&str]) -> Option<Value> {
+        let fetched = match self.client.get(url).await {
             Ok(fetched) => fetched,
             Err(error) => {
-                problems.error(
-                    "issuer",
-                    format!("{url} cannot be had as a verifier would: {error}"),
-                );
+                self.error(format!("{url} cannot be had as a verifier would: {error}"));
                 return None;
             }
         };
-        let essence = fetched
-            .content_type
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim();
-        if !types.contains(&essence) {
-            problems.error(
-                "issuer",
-                format!("{url} has the content type {essence:?}; {} is expected, and some verifiers insist", types.join(" or ")),
-            );
+        let essence = fetched.content_type.split(';').next();
+        let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
+        if !types.contains(&essence.as_str()) {
+            self.error(format!(
+                "{url} has the content type {essence:?}; {} is expected, and some verifiers insist",
+                types.join(" or ")
+            ));
         }
-        serde_json::from_slice(&fetched.body)
-            .map_err(|_| {
-                problems.error(
-                    "issuer",
-                    format!("{url} is not JSON: something else answers there"),
-                );
-            })
-            .ok()
+        let document = serde_json::from_slice(&fetched.body).ok();
+        if document.is_none() {
+            self.error(format!("{url} is not JSON: something else answers there"));
+        }
+        document
+    }
+
+    fn error(&mut self, message: String) {
+        self.problems.error(self.path.clone(), message);
+    }
+
+    fn warning(&mut self, message: String) {
+        self.problems.warning(self.path.clone(), message);
     }
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::jose::etag;
 
-/// How long verifiers may keep the documents, in seconds.
-pub(super) const MAX_AGE: u32 = 300;
+/// For how long verifiers may keep the documents: the value of `Cache-Control`.
+pub(super) const KEEP: &str = "public, max-age=300";
 
 /// The media type of a JWKS (RFC 7517 §8.5.2).
 const JWKS: &str = "application/jwk-set+json";
@@ -67,6 +67,12 @@ impl Documents {
 
     pub(super) fn find(&self, path: &str) -> Option<&Document> {
         self.by_path.get(path)
+    }
+
+    /// Every document with its path, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Document)> {
+        let by_path = self.by_path.iter();
+        by_path.map(|(path, document)| (path.as_str(), document))
     }
 
     pub(super) fn is_token_endpoint(&self, path: &str) -> bool {

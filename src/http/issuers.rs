@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use serde_json::Value;
 use warp::http::HeaderMap;
 use warp::http::header::HOST;
 
-use super::documents::{Document, Documents};
+use super::documents::{Document, Documents, KEEP};
 use crate::oauth::metadata::Metadata;
 use crate::oauth::{Reason, Refusal};
 
@@ -35,6 +36,25 @@ pub struct Listed {
     documents: Documents,
 }
 
+/// A public document of a configured issuer, exactly as it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Published<'a> {
+    /// The issuer whose document it is.
+    pub issuer: &'a str,
+    /// `host[:port]` of the issuer, without the port that its scheme implies.
+    pub host: &'a str,
+    /// Where it stands on that host: the path of its URL.
+    pub path: &'a str,
+    /// Whether it holds the keys; else it is metadata.
+    pub is_jwks: bool,
+    /// Its `Content-Type`.
+    pub content_type: &'static str,
+    /// Its `Cache-Control`.
+    pub cache_control: &'static str,
+    /// Its bytes.
+    pub body: &'a Bytes,
+}
+
 /// What a path is, under the issuer that serves it.
 #[derive(Debug)]
 pub(super) enum Found<'a> {
@@ -55,6 +75,17 @@ impl Issuers {
             .iter()
             .map(|issuer| Listed::new(issuer, template, jwks));
         listed.collect::<Result<_, _>>().map(Self::Listed)
+    }
+
+    /// Every document of every configured issuer, the keys first; none where issuers come from requests.
+    pub fn documents(&self) -> Vec<Published<'_>> {
+        let listed = match self {
+            Self::Listed(issuers) => issuers.as_slice(),
+            Self::FromRequest { .. } => &[],
+        };
+        let mut documents: Vec<_> = listed.iter().flat_map(Listed::published).collect();
+        documents.sort_by_key(|document| (!document.is_jwks, document.path));
+        documents
     }
 
     /// What `path` is for a request with these headers; `None` where it is nothing.
@@ -100,6 +131,18 @@ impl Listed {
                 &template.for_issuer(issuer),
                 jwks,
             )?,
+        })
+    }
+
+    fn published(&self) -> impl Iterator<Item = Published<'_>> {
+        self.documents.iter().map(|(path, document)| Published {
+            issuer: &self.issuer,
+            host: &self.host,
+            path,
+            is_jwks: document.is_jwks(),
+            content_type: document.content_type,
+            cache_control: KEEP,
+            body: &document.body,
         })
     }
 

@@ -14,7 +14,7 @@ pub mod serve;
 mod site;
 mod token;
 
-pub use issuers::Issuers;
+pub use issuers::{Issuers, Published};
 pub use metrics::Metrics;
 pub use routes::{Role, routes};
 pub use sampled::Sampled;

@@ -10,7 +10,7 @@ use warp::http::header::{
 use warp::reply::Response;
 
 use super::accept::Form;
-use super::documents::{Document, MAX_AGE};
+use super::documents::{Document, KEEP};
 use super::{metrics, request_id};
 use crate::grant::Redeemed;
 use crate::oauth::{ErrorCode, Reason, Refusal, TokenResponse, TokenType, description_bytes};
@@ -107,12 +107,7 @@ pub(super) fn document(document: &Document, if_none_match: Option<&str>) -> Resp
         with_type(document.content_type, document.body.clone())
     };
     set(&mut response, ETAG, &document.etag);
-    let keep = format!("public, max-age={MAX_AGE}");
-    let keep = if document.cacheable {
-        &keep
-    } else {
-        "no-store"
-    };
+    let keep = if document.cacheable { KEEP } else { "no-store" };
     set(&mut response, CACHE_CONTROL, keep);
     set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     response

@@ -19,8 +19,9 @@ pub(super) struct LazyClient {
 }
 
 impl LazyClient {
-    /// A client that trusts what the machine trusts.
-    pub(super) fn with_system_roots(loopback: bool) -> Self {
+    /// A client that trusts what the machine trusts: the certificates of `SSL_CERT_FILE` and `SSL_CERT_DIR`, else
+    /// those of the system, and the bundled ones of Mozilla where there are none.
+    pub(super) fn with_machine_roots(loopback: bool) -> Self {
         Self {
             client: OnceLock::new(),
             loopback,
@@ -54,7 +55,8 @@ impl LazyClient {
             let this = Arc::clone(self);
             // Reading the roots blocks; a failed join leaves the cell empty, which is reported below.
             let _ = tokio::task::spawn_blocking(move || {
-                this.client.get_or_init(|| with_system_roots(this.loopback));
+                this.client
+                    .get_or_init(|| with_machine_roots(this.loopback));
             })
             .await;
         }
@@ -92,16 +94,44 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn with_system_roots(loopback: bool) -> Result<Client, String> {
-    builder(loopback).build().or_else(|error| {
-        tracing::warn!(
-            target: "upstream",
-            cause = chain(&error),
-            "this machine has no usable CA certificates: https upstreams will fail unless their connector sets ca_file"
-        );
-        let rootless = builder(loopback).tls_certs_only([]).build();
-        rootless.map_err(|error| chain(&error))
-    })
+fn with_machine_roots(loopback: bool) -> Result<Client, String> {
+    let named = named_roots();
+    match builder(loopback).build() {
+        Ok(client) => {
+            let roots = named.as_deref().unwrap_or("this system");
+            tracing::info!(target: "upstream", loopback, "TLS to upstreams trusts the CA certificates of {roots}");
+            Ok(client)
+        }
+        Err(error) => {
+            let cause = chain(&error);
+            match named {
+                // Whoever set a variable did not mean the bundled ones.
+                Some(named) => {
+                    tracing::warn!(target: "upstream", loopback, cause, "no CA certificate was found in {named}: TLS to upstreams trusts the bundled ones");
+                }
+                None => {
+                    tracing::info!(target: "upstream", loopback, "this system has no CA certificates: TLS to upstreams trusts the bundled ones");
+                }
+            }
+            with_bundled_roots(loopback).map_err(|error| chain(&error))
+        }
+    }
+}
+
+fn with_bundled_roots(loopback: bool) -> reqwest::Result<Client> {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let roots: Result<Vec<_>, _> = roots.map(|der| Certificate::from_der(der)).collect();
+    builder(loopback).tls_certs_only(roots?).build()
+}
+
+/// The variables that say where this machine's roots are, such as `SSL_CERT_FILE=/ca.pem`.
+fn named_roots() -> Option<String> {
+    let set = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| {
+        let value = std::env::var_os(name)?;
+        Some(format!("{name}={}", value.display()))
+    });
+    let set: Vec<_> = set.into_iter().flatten().collect();
+    (!set.is_empty()).then(|| set.join(" "))
 }
 
 fn builder(loopback: bool) -> ClientBuilder {

@@ -31,7 +31,7 @@ use spec::SourceKey;
 pub use crate::jose::CandidateKeys as Found;
 pub use error::{FetchError, KeysError, SourceError, UnavailableKind};
 pub use maintenance::Maintenance;
-pub use public::{PublicDocument, fetch_public};
+pub use public::{PublicClient, PublicDocument};
 pub use source::KeySource;
 pub use spec::{Location, SourceSpec};
 pub use status::{SourceState, SourceStatus};
@@ -104,7 +104,7 @@ impl Upstreams {
         }
         let client = Arc::new(match &roots.ca_file {
             Some(ca_file) => LazyClient::with_roots(ca_file, roots.loopback)?,
-            None => LazyClient::with_system_roots(roots.loopback),
+            None => LazyClient::with_machine_roots(roots.loopback),
         });
         self.clients.insert(roots, Arc::clone(&client));
         Ok(client)

@@ -1,6 +1,7 @@
-//! Fetching one public document, as a verifier without any configuration of ours would.
+//! Fetching public documents, as a verifier without any configuration of ours would.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use url::Url;
@@ -9,6 +10,9 @@ use super::client::LazyClient;
 use super::error::FetchError;
 use super::origin::is_loopback;
 use super::web;
+
+/// How long one document may take.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// A public document and the type that its server gives it.
 #[derive(Debug)]
@@ -19,20 +23,45 @@ pub struct PublicDocument {
     pub body: Vec<u8>,
 }
 
-/// Gets `url` with the machine's roots and no credentials.
-pub async fn fetch_public(url: &str) -> Result<PublicDocument, FetchError> {
-    let url = Url::parse(url).map_err(|error| FetchError::failed(error.to_string()))?;
-    let client = Arc::new(LazyClient::with_system_roots(is_loopback(&url)))
-        .get()
-        .await?;
-    let limit = std::time::Duration::from_secs(10);
-    let headers = HeaderMap::new();
-    let document = tokio::time::timeout(limit, web::get(&client, &url, &headers));
-    let document = document
-        .await
-        .map_err(|_| FetchError::late("no complete answer within 10 s"))??;
-    Ok(PublicDocument {
-        content_type: document.content_type,
-        body: document.body,
-    })
+/// A client with the machine's roots and no credentials.
+#[derive(Debug)]
+pub struct PublicClient {
+    loopback: Arc<LazyClient>,
+    elsewhere: Arc<LazyClient>,
+}
+
+impl PublicClient {
+    /// A client that has not asked for anything yet.
+    pub fn new() -> Self {
+        Self {
+            loopback: Arc::new(LazyClient::with_machine_roots(true)),
+            elsewhere: Arc::new(LazyClient::with_machine_roots(false)),
+        }
+    }
+
+    /// Gets `url`, within 10 s; anything but a 200 is an error.
+    pub async fn get(&self, url: &str) -> Result<PublicDocument, FetchError> {
+        let url = Url::parse(url).map_err(|error| FetchError::failed(error.to_string()))?;
+        let client = if is_loopback(&url) {
+            &self.loopback
+        } else {
+            &self.elsewhere
+        };
+        let client = client.get().await?;
+        let headers = HeaderMap::new();
+        let document = tokio::time::timeout(LIMIT, web::get(&client, &url, &headers));
+        let document = document
+            .await
+            .map_err(|_| FetchError::late("no complete answer within 10 s"))??;
+        Ok(PublicDocument {
+            content_type: document.content_type,
+            body: document.body,
+        })
+    }
+}
+
+impl Default for PublicClient {
+    fn default() -> Self {
+        Self::new()
+    }
 }

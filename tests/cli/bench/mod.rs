@@ -1,7 +1,7 @@
 //! What a test of the binary stands on: the process, an upstream issuer, and plain HTTP.
 #![allow(
     dead_code,
-    reason = "two binaries include this, and neither uses all of it"
+    reason = "several binaries include this, and none uses all of it"
 )]
 
 pub(crate) mod http;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
@@ -74,6 +75,11 @@ impl Site {
     pub(crate) fn serve_with(self, args: &[&str], environment: &[(&str, &str)]) -> Running {
         let mut command = remint(self.folder(), &["serve"]);
         command.args(args).envs(environment.iter().copied());
+        self.start(command)
+    }
+
+    /// Starts any command that serves this site.
+    pub(crate) fn start(self, command: Command) -> Running {
         Running::start(command, self.folder)
     }
 }
