@@ -14,7 +14,7 @@ use crate::config::{self, Settings};
 use crate::grant::{
     ClientCredentials, Connector, Connectors, Exchange, Grant, Grants, Minter, TokenExchange,
 };
-use crate::http::{self, Health, Issuers, Metrics, Role, Site};
+use crate::http::{self, Health, Issuers, Metrics, Role, RouteService, Site};
 use crate::jose::{Choice, Keyring, SigningAlgorithm};
 use crate::oauth::metadata::Metadata;
 use crate::policy::{Limits, Policy, STANDARD_SCOPES, cel};
@@ -218,6 +218,11 @@ impl App {
     /// What a listener of this role serves.
     pub fn routes_for(&self, role: Role) -> BoxedFilter<(Response,)> {
         http::routes(Arc::clone(&self.site), role)
+    }
+
+    /// The routes as a tower service, for a server that is not warp.
+    pub fn service(&self) -> RouteService {
+        RouteService::new(self.routes())
     }
 
     /// Starts fetching upstream keys, which takes a Tokio runtime; stopping or dropping the handle ends that.

@@ -11,6 +11,7 @@ mod request_id;
 mod routes;
 mod sampled;
 pub mod serve;
+mod service;
 mod site;
 mod token;
 
@@ -18,4 +19,5 @@ pub use issuers::{Issuers, Published};
 pub use metrics::Metrics;
 pub use routes::{Role, routes};
 pub use sampled::Sampled;
+pub use service::RouteService;
 pub use site::{Health, Site};
