@@ -85,6 +85,18 @@ fn a_client_gets_a_token_for_itself() {
     assert_eq!(new["aud"], "https://internal.example.com");
 }
 
+#[test]
+fn what_is_published_is_what_the_server_says() {
+    let folder = site(&readme("toml", "jwks_uri ="));
+    let ran = bash(&readme("sh", "remint publish"), folder.path(), &[]);
+    assert!(ran.status.success(), "{}", text(&ran));
+    let (_remint, origin) = serve(folder.path());
+    for path in [".well-known/openid-configuration", ".well-known/jwks.json"] {
+        let file = fs::read_to_string(folder.path().join("public").join(path)).unwrap();
+        assert_eq!(get(&origin, &format!("/{path}")), file);
+    }
+}
+
 /// A container engine is not at hand in tests, so what the file runs is read from it.
 #[test]
 fn what_the_container_runs_are_commands_of_remint() {
