@@ -252,7 +252,7 @@ fn health_is_ok_or_degraded_and_never_cached() {
         )
         .start();
     down.logged("the failed fetch", |line| {
-        (line["target"] == "upstream").then_some(())
+        (line["message"] == "keys could not be fetched").then_some(())
     });
     for (path, word) in [
         ("/healthz", "degraded"),
