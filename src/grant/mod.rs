@@ -14,7 +14,7 @@ pub use audit::{Event, Outcome, RequestFacts};
 pub use client_credentials::ClientCredentials;
 pub use connectors::{Connector, Connectors, Lookup};
 pub use exchange::{Exchange, Issuable, Request, Secret};
-pub use mint::{Issued, Minter, Unsigned};
+pub use mint::{Draft, Issued, Minter, Unsigned};
 pub use registry::{Call, Caller, Grant, Grants, Redeem, Redeemed};
 pub use simple::Simple;
 pub use token_exchange::TokenExchange;

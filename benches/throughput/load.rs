@@ -1,0 +1,215 @@
+//! A small HTTP/1.1 client that costs little beside the server it drives.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+/// Requests run for this long before they count.
+const WARM_UP: Duration = Duration::from_millis(250);
+
+/// Where requests go, and the bytes of each; connections take them in turn.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) requests: Arc<[Vec<u8>]>,
+}
+
+/// How requests follow each other on a connection.
+#[derive(Clone, Copy)]
+pub(crate) enum Pace {
+    /// The next as soon as the reply is there.
+    Flat,
+    /// At fixed times, so many a second over all connections, whether replies are late or not.
+    Rate(f64),
+}
+
+/// What came of it.
+pub(crate) struct Load {
+    latencies: Vec<Duration>,
+    pub(crate) seconds: f64,
+}
+
+impl Load {
+    pub(crate) fn count(&self) -> usize {
+        self.latencies.len()
+    }
+
+    pub(crate) fn rate(&self) -> f64 {
+        as_f64(self.count()) / self.seconds
+    }
+
+    /// The latency in milliseconds that this share of the requests kept to.
+    pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an index within the list"
+        )]
+        let index = (as_f64(self.count()) * share) as usize;
+        let latency = self
+            .latencies
+            .get(index.min(self.count().saturating_sub(1)));
+        latency.map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+pub(crate) fn as_f64(count: usize) -> f64 {
+    count as f64
+}
+
+/// A keep-alive connection.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            buffer: Vec::with_capacity(8192),
+        })
+    }
+
+    /// Sends a request and reads the whole reply; gives its head and body.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> std::io::Result<&[u8]> {
+        self.stream.write_all(request).await?;
+        self.buffer.clear();
+        while !is_whole(&self.buffer) {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(&self.buffer)
+    }
+
+    /// Sends a request that must be answered with 200.
+    async fn succeed(&mut self, request: &[u8]) {
+        let reply = self.send(request).await.expect("a reply");
+        assert!(is_ok(reply), "{}", String::from_utf8_lossy(reply));
+    }
+}
+
+pub(crate) fn is_ok(reply: &[u8]) -> bool {
+    reply.starts_with(b"HTTP/1.1 200")
+}
+
+fn is_whole(reply: &[u8]) -> bool {
+    let Some(head) = find(reply, b"\r\n\r\n") else {
+        return false;
+    };
+    let length = find(&reply[..head], b"content-length: ").map_or(0, |at| {
+        let digits = reply[at + 16..head]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit());
+        digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
+    });
+    reply.len() >= head + 4 + length
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}
+
+/// Drives `target` over this many connections, and calls `edge` when counting begins and ends.
+pub(crate) async fn drive(
+    target: &Target,
+    connections: usize,
+    pace: Pace,
+    length: Duration,
+    mut edge: impl FnMut(),
+) -> Load {
+    let mut open = Vec::new();
+    for _ in 0..connections {
+        open.push(
+            Connection::open(target.address)
+                .await
+                .expect("a connection"),
+        );
+    }
+    let began = Instant::now();
+    let from = began + WARM_UP;
+    let end = from + length;
+    let mut tasks = JoinSet::new();
+    for (number, connection) in open.into_iter().enumerate() {
+        let target = target.clone();
+        tasks.spawn(async move {
+            let beats = Beats {
+                number,
+                connections,
+                pace,
+                from: began,
+                end,
+            };
+            requests(connection, target, beats, from).await
+        });
+    }
+    sleep_until(from.into()).await;
+    edge();
+    let mut latencies = Vec::new();
+    sleep_until(end.into()).await;
+    edge();
+    while let Some(own) = tasks.join_next().await {
+        latencies.extend(own.expect("no panic"));
+    }
+    latencies.sort_unstable();
+    Load {
+        latencies,
+        seconds: length.as_secs_f64(),
+    }
+}
+
+/// When one of several connections sends.
+struct Beats {
+    number: usize,
+    connections: usize,
+    pace: Pace,
+    from: Instant,
+    end: Instant,
+}
+
+impl Beats {
+    /// When the request is due that follows `sent` others; at once without a fixed pace.
+    async fn next(&self, sent: usize) -> Instant {
+        let Pace::Rate(rate) = self.pace else {
+            return Instant::now();
+        };
+        let place = as_f64(self.number + sent * self.connections);
+        let due = self.from + Duration::from_secs_f64(place / rate);
+        sleep_until(due.into()).await;
+        due
+    }
+}
+
+/// The latencies of what was asked and answered within the time that counts.
+async fn requests(
+    mut connection: Connection,
+    target: Target,
+    beats: Beats,
+    counted_from: Instant,
+) -> Vec<Duration> {
+    let mut latencies = Vec::new();
+    for sent in 0.. {
+        let began = beats.next(sent).await;
+        if began >= beats.end {
+            break;
+        }
+        let request = &target.requests[(beats.number + sent) % target.requests.len()];
+        connection.succeed(request).await;
+        let replied = Instant::now();
+        // A request asked before the end of a saturated run is answered after it.
+        let counts = matches!(beats.pace, Pace::Rate(_)) || replied < beats.end;
+        if replied >= counted_from && counts {
+            latencies.push(replied - began);
+        }
+    }
+    latencies
+}

@@ -1,0 +1,284 @@
+//! The server as its own process, its configuration, and the requests that it gets.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::cores::on_core;
+use super::keys::{P256, RSA, jwks};
+use super::load::{Connection, Target, is_ok};
+use super::shapes;
+use super::tokens::token;
+
+const CLIENT: &str = "bench";
+const SECRET: &str = "a-secret-of-the-benchmark";
+
+/// A way to get a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Simple,
+    Basic,
+    Cel,
+    ClientCredentials,
+}
+
+impl Way {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Simple => "simple",
+            Self::Basic => "RFC 8693, Basic",
+            Self::Cel => "RFC 8693, Basic, CEL",
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+}
+
+/// What is configured.
+#[derive(Clone, Copy)]
+pub(crate) struct Site {
+    pub(crate) connectors: usize,
+    /// Keys that each upstream publishes.
+    pub(crate) keys: usize,
+    /// What new tokens are signed with.
+    pub(crate) alg: &'static str,
+    /// The cores that the server gets.
+    pub(crate) cores: &'static str,
+}
+
+impl Site {
+    pub(crate) fn new(alg: &'static str) -> Self {
+        Self {
+            connectors: 10,
+            keys: 2,
+            alg,
+            cores: "0",
+        }
+    }
+
+    fn config(&self, port: u16) -> String {
+        let own_keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("jwks.example.json");
+        let alg = self.alg;
+        let mut text = format!(
+            "issuer = \"https://sts.example.com\"\n\
+             [server]\nlisten = [\"127.0.0.1:{port}\"]\n\
+             [keys]\nfile = \"{}\"\ndefault_alg = \"{alg}\"\n\
+             [[clients]]\nid = \"{CLIENT}\"\nsecret = \"{SECRET}\"\n\
+             grants = [\"token-exchange\", \"client_credentials\"]\n",
+            own_keys.display()
+        );
+        for number in 0..self.connectors {
+            let _ = writeln!(
+                text,
+                "{}allow = [\"true\"]",
+                connector(&format!("c{number}"), alg)
+            );
+        }
+        text + &connector("cel", alg) + CONDITIONS
+    }
+
+    /// Upstream keys: the two that sign, and as many more as it takes.
+    fn jwks(&self) -> String {
+        let more = (2..self.keys).map(|number| RSA.jwk(&format!("more-{number}")));
+        jwks(
+            &[RSA.jwk("RS256"), P256.jwk("ES256")]
+                .into_iter()
+                .chain(more)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    /// Requests for one way in, each with a token of its own.
+    fn requests(&self, way: Way, subject_alg: &str) -> Vec<Vec<u8>> {
+        let upstream = match way {
+            Way::Cel => "cel".to_owned(),
+            _ => format!("c{}", self.connectors / 2),
+        };
+        let key = if subject_alg == "RS256" { &RSA } else { &P256 };
+        let claims = shapes::gitlab(&format!("https://{upstream}.example"));
+        let one = |number: u32| {
+            let claims = shapes::with(claims.clone(), json!({"job_id": number.to_string()}));
+            request(way, &token(&claims, key, subject_alg, subject_alg))
+        };
+        (0..16).map(one).collect()
+    }
+
+    /// Starts the server, and gives it once it has answered an exchange; and how long that took.
+    pub(crate) async fn start(self) -> (Server, Duration) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        fs::write(folder.path().join("ci.json"), self.jwks()).expect("written");
+        let config = folder.path().join("site.toml");
+        fs::write(&config, self.config(port)).expect("written");
+        let log = File::create(folder.path().join("log")).expect("a file");
+        let requests = self.requests(Way::Simple, "ES256");
+        let mut command = on_core(self.cores, env!("CARGO_BIN_EXE_remint"));
+        command
+            .args(["serve", "--config"])
+            .arg(&config)
+            .env_remove("RUST_LOG");
+        let began = Instant::now();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
+        let mut server = Server {
+            child: child.expect("the server starts"),
+            address: (Ipv4Addr::LOCALHOST, port).into(),
+            folder,
+            site: self,
+        };
+        server.answers(&requests[0]).await;
+        (server, began.elapsed())
+    }
+}
+
+fn connector(id: &str, alg: &str) -> String {
+    let audience = shapes::AUDIENCE;
+    format!(
+        "[[connectors]]\nid = \"{id}\"\nissuer = \"https://{id}.example\"\njwks_file = \"ci.json\"\n\
+         audiences = [\"{audience}\"]\nrequire_client = false\nalg = \"{alg}\"\n"
+    )
+}
+
+/// A condition, a rule and three computed claims, as a company would write them for its GitLab.
+const CONDITIONS: &str = r#"
+allow = ["claims.namespace_path == 'acme' && claims.ref_protected == 'true'"]
+[[connectors.rules]]
+name = "production"
+when = "claims.environment == 'production' && glob(claims.project_path, 'acme/*')"
+[connectors.rules.claims]
+project = "claims.project_path"
+team = "claims.groups_direct[0]"
+environment = "claims.environment + '@' + claims.ref"
+"#;
+
+fn request(way: Way, token: &str) -> Vec<u8> {
+    if way == Way::Simple {
+        return post("application/json", "", &json!({"token": token}).to_string());
+    }
+    let basic = STANDARD.encode(format!("{CLIENT}:{SECRET}"));
+    let authorization = format!("authorization: Basic {basic}\r\n");
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    if way == Way::ClientCredentials {
+        form.append_pair("grant_type", "client_credentials");
+    } else {
+        form.append_pair(
+            "grant_type",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        )
+        .append_pair("subject_token", token)
+        .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:jwt");
+    }
+    post(
+        "application/x-www-form-urlencoded",
+        &authorization,
+        &form.finish(),
+    )
+}
+
+fn post(content_type: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!(
+        "POST /token HTTP/1.1\r\nhost: sts.example.com\r\nuser-agent: curl/8.5.0\r\naccept: */*\r\n\
+         {headers}content-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// The running server; dropping it ends the process.
+pub(crate) struct Server {
+    child: Child,
+    address: SocketAddr,
+    folder: tempfile::TempDir,
+    site: Site,
+}
+
+impl Server {
+    pub(crate) fn target(&self, way: Way, subject_alg: &str) -> Target {
+        let requests = self.site.requests(way, subject_alg).into();
+        Target {
+            address: self.address,
+            requests,
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Target {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: sts.example.com\r\n\r\n");
+        Target {
+            address: self.address,
+            requests: Arc::new([request.into_bytes()]),
+        }
+    }
+
+    async fn answers(&mut self, request: &[u8]) {
+        loop {
+            let reply = async {
+                Connection::open(self.address)
+                    .await?
+                    .send(request)
+                    .await
+                    .map(is_ok)
+            };
+            if matches!(reply.await, Ok(true)) {
+                return;
+            }
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+                panic!("the server ended with {status}: {log}");
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// The processor time that the server has used, in microseconds (proc(5): fields 14 and 15, in 1/100 s).
+    pub(crate) fn cpu_us(&self) -> f64 {
+        let stat = self.proc("stat");
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let fields = after_name.split_whitespace().skip(11).take(2);
+        fields
+            .filter_map(|ticks| ticks.parse::<f64>().ok())
+            .sum::<f64>()
+            * 1e4
+    }
+
+    /// Resident memory in MiB.
+    pub(crate) fn memory_mib(&self) -> f64 {
+        let status = self.proc("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next());
+        kib.and_then(|kib| kib.parse::<f64>().ok())
+            .unwrap_or(f64::NAN)
+            / 1024.0
+    }
+
+    fn proc(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The length of the server's binary in MiB.
+pub(crate) fn binary_mib() -> Value {
+    let length = fs::metadata(env!("CARGO_BIN_EXE_remint")).map_or(0, |metadata| metadata.len());
+    json!(super::load::as_f64(usize::try_from(length).unwrap_or_default()) / f64::from(1 << 20))
+}
