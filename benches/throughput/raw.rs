@@ -103,16 +103,23 @@ fn here(length: Duration) -> Costs {
     }
 }
 
-/// Microseconds per call: the lower quartile of short batches, so that what else runs counts for little.
+/// Microseconds of processor time per call, so that what else runs on the core counts for little.
 fn cost(length: Duration, mut operation: impl FnMut()) -> f64 {
-    const BATCH: u32 = 8;
-    let end = Instant::now() + length;
-    let mut batches = Vec::new();
-    while Instant::now() < end {
-        let began = Instant::now();
-        (0..BATCH).for_each(|_| operation());
-        batches.push(began.elapsed().as_secs_f64() * 1e6 / f64::from(BATCH));
+    let (began, used) = (Instant::now(), cpu_us());
+    let mut calls = 0.0;
+    while began.elapsed() < length {
+        operation();
+        calls += 1.0;
     }
-    batches.sort_unstable_by(f64::total_cmp);
-    batches[batches.len() / 4]
+    match (used, cpu_us()) {
+        (Some(before), Some(after)) => (after - before) / calls,
+        _ => began.elapsed().as_secs_f64() * 1e6 / calls,
+    }
+}
+
+/// The processor time of this thread in microseconds, where the kernel counts it.
+fn cpu_us() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds: f64 = text.split_whitespace().next()?.parse().ok()?;
+    Some(nanoseconds / 1e3)
 }
