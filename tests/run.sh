@@ -47,6 +47,8 @@ say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 say "tests"
 cargo test --locked
+say "benchmark, unmeasured"
+cargo test --locked --bench throughput -- --smoke
 if has cargo-deny; then
     say "licences, bans and sources"
     cargo deny --locked check bans licenses sources
