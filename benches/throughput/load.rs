@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 /// Requests run for this long before they count.
-const WARM_UP: Duration = Duration::from_millis(250);
+const WARM_UP: Duration = Duration::from_millis(50);
 
 /// Where requests go, and the bytes of each; connections take them in turn.
 #[derive(Clone)]

@@ -1,9 +1,10 @@
 //! How close an exchange comes to its limit, the bare signature and verification.
 //!
 //! `cargo bench --bench throughput` prints tables; `-- --json` the same for machines; `-- --smoke`
-//! sends a few requests each way and measures nothing worth reading. The server runs as its own process
-//! on core 0, the load comes from core 1. Only ratios within one run compare: machines differ, and
-//! so do hours.
+//! sends a few requests each way and measures nothing worth reading. `-- --only TEXT` keeps to the rows
+//! whose name holds TEXT, and `-- --server A --server B` measures these binaries against each other. The
+//! server runs as its own process on core 0, the load comes from core 1. Only ratios within one run
+//! compare: machines differ, and so do moments.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +22,7 @@ mod load;
 mod measure;
 mod raw;
 mod report;
+mod rounds;
 mod site;
 
 #[allow(dead_code, reason = "the benchmark uses a part")]
@@ -34,6 +36,7 @@ mod shapes;
 mod tokens;
 
 use std::env;
+use std::path::PathBuf;
 
 use remint::clock::{Clock, SystemClock};
 
@@ -43,11 +46,25 @@ fn now() -> u64 {
 }
 
 fn main() {
-    let has = |switch: &str| env::args().any(|argument| argument == switch);
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let has = |switch: &str| arguments.iter().any(|argument| argument == switch);
+    let values = |switch: &str| {
+        let pairs = arguments.iter().zip(arguments.iter().skip(1));
+        let values = pairs.filter(|(name, _)| *name == switch);
+        values.map(|(_, value)| value.clone()).collect::<Vec<_>>()
+    };
     if has(raw::SWITCH) {
-        return raw::print();
+        return raw::serve();
     }
-    let smoke = has("--smoke");
+    let mut servers: Vec<PathBuf> = values("--server").into_iter().map(PathBuf::from).collect();
+    if servers.is_empty() {
+        servers.push(env!("CARGO_BIN_EXE_remint").into());
+    }
+    let options = measure::Options {
+        smoke: has("--smoke"),
+        only: values("--only").pop(),
+        servers,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -58,13 +75,13 @@ fn main() {
             "taskset or a second core is missing: nothing is pinned, so the ratios mean little"
         );
     }
-    let results = runtime.block_on(measure::all(smoke));
+    let results = runtime.block_on(measure::all(&options));
     if has("--json") {
         println!(
             "{}",
             serde_json::to_string_pretty(&results).expect("plain values")
         );
-    } else if smoke {
+    } else if options.smoke {
         println!("{} ways in answered", results.exchanges.len());
     } else {
         report::print(&results);

@@ -1,58 +1,53 @@
 //! What is measured, in which order.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::cores::{PINNED, move_to, on_core};
-use super::load::{Load, Pace, Target, as_f64, drive};
-use super::raw::{self, Costs};
+use super::load::{Pace, drive};
+use super::raw::{OPERATIONS, Probe};
+use super::rounds::{Entry, Measured, Turns, measure, median};
 use super::site::{Server, Site, Way, binary_mib};
 
 /// As many connections as keep the server busy.
 const BUSY: usize = 16;
 
-/// Everything, as `--json` gives it. Costs are in microseconds.
+/// What is asked for on the command line.
+pub(crate) struct Options {
+    /// Sends a few requests each way and measures nothing worth reading.
+    pub(crate) smoke: bool,
+    /// Only rows whose name holds this.
+    pub(crate) only: Option<String>,
+    /// The server binaries, the first of which the others are measured against.
+    pub(crate) servers: Vec<PathBuf>,
+}
+
+/// Everything, as `--json` gives it.
 #[derive(Serialize)]
 pub(crate) struct Results {
     pub(crate) pinned: bool,
-    pub(crate) raw: Costs,
-    pub(crate) exchanges: Vec<Exchanges>,
-    /// The same exchange (simple, ES256 to ES256) under other circumstances.
-    pub(crate) circumstances: Vec<Circumstance>,
+    /// Microseconds of each bare operation at the end.
+    pub(crate) raw: Vec<(&'static str, f64)>,
+    pub(crate) exchanges: Vec<Row>,
+    /// The same exchange (simple, ES256 to ES256) under other circumstances; the first is the measure.
+    pub(crate) circumstances: Vec<Row>,
     /// Small requests while RS256 signing saturates the core.
     pub(crate) beside: Vec<Beside>,
     pub(crate) half_rate_p99_ms: Option<f64>,
     pub(crate) two_cores: Option<f64>,
     pub(crate) first_reply_ms: f64,
     pub(crate) idle_mib: f64,
-    pub(crate) binary_mib: serde_json::Value,
+    pub(crate) binary_mib: Vec<f64>,
 }
 
-/// One way in, saturated.
+/// A line of a table.
 #[derive(Serialize)]
-pub(crate) struct Exchanges {
-    pub(crate) way: &'static str,
-    pub(crate) subject: Option<&'static str>,
-    pub(crate) issued: &'static str,
-    pub(crate) per_second: f64,
-    pub(crate) p50_ms: f64,
-    pub(crate) p99_ms: f64,
-    pub(crate) cpu_us: f64,
-    /// Exchanges a second if nothing but the verification and the signature cost anything.
-    pub(crate) limit: f64,
-    pub(crate) ratio: f64,
-    /// The same ratio by processor time, which other processes on the core disturb less.
-    pub(crate) cpu_ratio: f64,
-}
-
-#[derive(Serialize)]
-pub(crate) struct Circumstance {
-    pub(crate) what: String,
-    pub(crate) per_second: f64,
-    pub(crate) cpu_us: f64,
-    pub(crate) p99_ms: f64,
-    pub(crate) memory_mib: f64,
+pub(crate) struct Row {
+    pub(crate) name: String,
+    /// One for each server binary.
+    pub(crate) measured: Vec<Measured>,
 }
 
 #[derive(Serialize)]
@@ -62,225 +57,226 @@ pub(crate) struct Beside {
     pub(crate) p99_ms: f64,
 }
 
-/// How long each run counts.
-#[derive(Clone, Copy)]
-struct Lengths {
-    run: Duration,
-    smoke: bool,
+/// One run of the benchmark.
+struct Bench<'a> {
+    options: &'a Options,
+    probe: Probe,
+    turns: Turns,
 }
 
-impl Lengths {
-    /// A number of connections, or a few where nothing is measured.
-    fn few(self, connections: usize) -> usize {
-        if self.smoke {
-            connections.min(2)
-        } else {
-            connections
-        }
-    }
-}
-
-pub(crate) async fn all(smoke: bool) -> Results {
-    let run = Duration::from_millis(if smoke { 1 } else { 1500 });
-    let lengths = Lengths { run, smoke };
+pub(crate) async fn all(options: &Options) -> Results {
     let this = std::env::current_exe().expect("its path");
-    let here = || on_core("0", &this.to_string_lossy());
-    let (first_reply_ms, idle_mib) = starting(smoke).await;
-    let mut costs = raw::measure(here, None);
-    let mut exchanges = Vec::new();
-    for alg in ["RS256", "ES256"] {
-        let runs = ways(alg, lengths).await;
-        let after = raw::measure(here, Some(costs));
-        exchanges.extend(runs.into_iter().map(|run| run.against(&after)));
-        costs = after;
-    }
+    let (count, millis) = if options.smoke { (1, 1) } else { (9, 250) };
+    let length = Duration::from_millis(millis);
+    let mut bench = Bench {
+        options,
+        probe: Probe::start(on_core("0", &this.to_string_lossy())),
+        turns: Turns { count, length },
+    };
+    let (first_reply_ms, idle_mib) = bench.starting().await;
     let mut results = Results {
         pinned: *PINNED,
-        raw: costs,
-        exchanges,
+        raw: Vec::new(),
+        exchanges: bench.exchanges().await,
         circumstances: Vec::new(),
         beside: Vec::new(),
         half_rate_p99_ms: None,
         two_cores: None,
         first_reply_ms,
         idle_mib,
-        binary_mib: binary_mib(),
+        binary_mib: options
+            .servers
+            .iter()
+            .map(|server| binary_mib(server))
+            .collect(),
     };
-    circumstances(lengths, &mut results.circumstances).await;
-    if !smoke {
-        saturated(lengths, &mut results).await;
+    if options.only.is_none() {
+        results.circumstances = bench.circumstances().await;
+        if !options.smoke {
+            bench.saturated(&mut results).await;
+        }
     }
+    let raw = OPERATIONS.map(|name| (name, bench.probe.cost(&[name.to_owned()])));
+    results.raw = raw.into();
     results
 }
 
-/// Milliseconds from exec to the first exchange answered, the median; and resident memory then.
-async fn starting(smoke: bool) -> (f64, f64) {
-    let mut times = Vec::new();
-    let mut memory = f64::NAN;
-    for _ in 0..if smoke { 1 } else { 7 } {
-        let (server, took) = Site::new("ES256").start().await;
-        times.push(took.as_secs_f64() * 1e3);
-        memory = server.memory_mib();
-    }
-    times.sort_unstable_by(f64::total_cmp);
-    (times[times.len() / 2], memory)
-}
-
-/// A run that saturated the server.
-struct Run {
-    way: Way,
-    subject: &'static str,
-    issued: &'static str,
-    load: Load,
-    cpu_us: f64,
-}
-
-impl Run {
-    fn against(&self, costs: &Costs) -> Exchanges {
-        let exchanged = self.way != Way::ClientCredentials;
-        let verify = if exchanged {
-            costs.verify(self.subject)
+impl Bench<'_> {
+    /// A number of connections, or a few where nothing is measured.
+    fn few(&self, connections: usize) -> usize {
+        if self.options.smoke {
+            connections.min(2)
         } else {
-            0.0
+            connections
+        }
+    }
+
+    async fn start(&self, site: Site) -> Server {
+        site.start(&self.options.servers[0]).await.0
+    }
+
+    /// Milliseconds from exec to the first exchange answered, the median; and resident memory then.
+    async fn starting(&self) -> (f64, f64) {
+        let mut times = Vec::new();
+        let mut memory = f64::NAN;
+        for _ in 0..if self.options.smoke { 1 } else { 9 } {
+            let (server, took) = Site::new("ES256").start(&self.options.servers[0]).await;
+            times.push(took.as_secs_f64() * 1e3);
+            memory = server.memory_mib();
+        }
+        (median(times), memory)
+    }
+
+    /// Every way in, with every algorithm before and behind it.
+    async fn exchanges(&mut self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for issued in ["RS256", "ES256"] {
+            let mut servers = Vec::new();
+            for server in &self.options.servers {
+                servers.push(Site::new(issued).start(server).await.0);
+            }
+            for (way, subject) in ways() {
+                let name = match subject {
+                    Some(subject) => format!("{} | {subject} | {issued}", way.name()),
+                    None => format!("{} | - | {issued}", way.name()),
+                };
+                let only = self.options.only.as_ref();
+                if only.is_some_and(|only| !name.contains(only.as_str())) {
+                    continue;
+                }
+                let verify = subject.map(|subject| format!("verify {subject}"));
+                let sign = format!("sign {issued}");
+                let entries: Vec<_> = servers
+                    .iter()
+                    .map(|server| Entry {
+                        server,
+                        target: server.target(way, subject.unwrap_or(issued)),
+                        connections: self.few(BUSY),
+                        bare: verify.iter().chain([&sign]).cloned().collect(),
+                    })
+                    .collect();
+                let measured = measure(&mut self.probe, &entries, self.turns).await;
+                rows.push(Row { name, measured });
+            }
+        }
+        rows
+    }
+
+    async fn circumstances(&mut self) -> Vec<Row> {
+        let base = Site::new("ES256");
+        let mut sites = Vec::new();
+        for connectors in [1, 100, 10_000] {
+            sites.push((
+                format!("{connectors} connectors"),
+                Site { connectors, ..base },
+                BUSY,
+            ));
+        }
+        for keys in [1, 50] {
+            sites.push((
+                format!("{keys} keys per upstream"),
+                Site { keys, ..base },
+                BUSY,
+            ));
+        }
+        for connections in [1, 1000] {
+            sites.push((format!("{connections} connections"), base, connections));
+        }
+        if self.options.smoke {
+            sites.retain(|(_, site, _)| site.connectors <= 100);
+        }
+        let mut servers = Vec::new();
+        for (_, site, _) in &sites {
+            servers.push(self.start(*site).await);
+        }
+        let entries: Vec<_> = servers
+            .iter()
+            .zip(&sites)
+            .map(|(server, (_, _, connections))| Entry {
+                server,
+                target: server.target(Way::Simple, "ES256"),
+                connections: self.few(*connections),
+                bare: vec!["verify ES256".to_owned(), "sign ES256".to_owned()],
+            })
+            .collect();
+        let measured = measure(&mut self.probe, &entries, self.turns).await;
+        let names = sites.into_iter().map(|(name, _, _)| name);
+        names
+            .zip(measured)
+            .map(|(name, measured)| Row {
+                name,
+                measured: vec![measured],
+            })
+            .collect()
+    }
+
+    /// What only shows at and below the highest rate of RS256.
+    async fn saturated(&mut self, results: &mut Results) {
+        let server = self.start(Site::new("RS256")).await;
+        let signing = server.target(Way::Simple, "RS256");
+        let bare = vec!["verify RS256".to_owned(), "sign RS256".to_owned()];
+        let entry = |server, target: &_| Entry {
+            server,
+            target: Clone::clone(target),
+            connections: BUSY,
+            bare: bare.clone(),
         };
-        let bare = verify + costs.sign(self.issued);
-        let per_second = self.load.rate();
-        Exchanges {
-            way: self.way.name(),
-            subject: exchanged.then_some(self.subject),
-            issued: self.issued,
-            per_second,
-            p50_ms: self.load.quantile_ms(0.5),
-            p99_ms: self.load.quantile_ms(0.99),
-            cpu_us: self.cpu_us,
-            limit: 1e6 / bare,
-            ratio: per_second * bare / 1e6,
-            cpu_ratio: bare / self.cpu_us,
+        let one = measure(&mut self.probe, &[entry(&server, &signing)], self.turns).await;
+        let length = self.turns.length * 6;
+        let half = Pace::Rate(one[0].per_second / 2.0);
+        let mut p99 = Vec::new();
+        for _ in 0..5 {
+            let load = drive(&signing, BUSY, half, length, || ()).await;
+            p99.push(load.quantile_ms(0.99));
         }
-    }
-}
-
-/// Every way in that ends in a token signed with `alg`.
-async fn ways(alg: &'static str, lengths: Lengths) -> Vec<Run> {
-    let (server, _) = Site::new(alg).start().await;
-    let mut runs = Vec::new();
-    for way in [Way::Simple, Way::Basic, Way::Cel] {
-        for subject in ["RS256", "ES256"] {
-            runs.push((way, subject));
-        }
-    }
-    runs.push((Way::ClientCredentials, alg));
-    let mut done = Vec::new();
-    for (way, subject) in runs {
-        let (load, cpu_us) = busy(&server, &server.target(way, subject), BUSY, lengths).await;
-        done.push(Run {
-            way,
-            subject,
-            issued: alg,
-            load,
-            cpu_us,
-        });
-    }
-    done
-}
-
-/// Saturates the server over so many connections; gives also its processor time per exchange.
-async fn busy(
-    server: &Server,
-    target: &Target,
-    connections: usize,
-    lengths: Lengths,
-) -> (Load, f64) {
-    let mut cpu = Vec::new();
-    let edge = || cpu.push(server.cpu_us());
-    let load = drive(
-        target,
-        lengths.few(connections),
-        Pace::Flat,
-        lengths.run,
-        edge,
-    )
-    .await;
-    let used = cpu[1] - cpu[0];
-    let per_exchange = used / as_f64(load.count());
-    (load, per_exchange)
-}
-
-async fn circumstances(lengths: Lengths, all: &mut Vec<Circumstance>) {
-    let base = Site::new("ES256");
-    let connectors = [1, 100, 10_000].map(|connectors| {
-        (
-            format!("{connectors} connectors"),
-            Site { connectors, ..base },
-            BUSY,
-        )
-    });
-    let keys = [2, 50].map(|keys| {
-        (
-            format!("{keys} keys per upstream"),
-            Site { keys, ..base },
-            BUSY,
-        )
-    });
-    let connections = [1, 1000].map(|count| (format!("{count} connections"), base, count));
-    for (what, site, connections) in connectors.into_iter().chain(keys).chain(connections) {
-        if lengths.smoke && site.connectors > 100 {
-            continue;
-        }
-        let (server, _) = site.start().await;
-        let target = server.target(Way::Simple, "ES256");
-        let (load, cpu_us) = busy(&server, &target, connections, lengths).await;
-        all.push(Circumstance {
-            what,
-            per_second: load.rate(),
-            cpu_us,
-            p99_ms: load.quantile_ms(0.99),
-            memory_mib: server.memory_mib(),
-        });
-    }
-}
-
-/// What only shows at and below the highest rate of RS256.
-async fn saturated(lengths: Lengths, results: &mut Results) {
-    let (server, _) = Site::new("RS256").start().await;
-    let signing = server.target(Way::Simple, "RS256");
-    let (one_core, _) = busy(&server, &signing, BUSY, lengths).await;
-    let half = Pace::Rate(one_core.rate() / 2.0);
-    let load = drive(&signing, BUSY, half, lengths.run, || ()).await;
-    results.half_rate_p99_ms = Some(load.quantile_ms(0.99));
-    for signing_connections in [BUSY, 1000] {
-        for path in ["/healthz", "/.well-known/jwks.json"] {
-            let small = server.get(path);
-            let (_, beside) = tokio::join!(
-                drive(
-                    &signing,
+        results.half_rate_p99_ms = Some(median(p99));
+        for signing_connections in [BUSY, 1000] {
+            for path in ["/healthz", "/.well-known/jwks.json"] {
+                let small = server.get(path);
+                let mut p99 = Vec::new();
+                for _ in 0..3 {
+                    let (_, beside) = tokio::join!(
+                        drive(&signing, signing_connections, Pace::Flat, length, || ()),
+                        drive(&small, 4, Pace::Rate(200.0), length, || ()),
+                    );
+                    p99.push(beside.quantile_ms(0.99));
+                }
+                results.beside.push(Beside {
+                    path,
                     signing_connections,
-                    Pace::Flat,
-                    lengths.run,
-                    || ()
-                ),
-                drive(&small, 4, Pace::Rate(200.0), lengths.run, || ()),
-            );
-            let p99_ms = beside.quantile_ms(0.99);
-            results.beside.push(Beside {
-                path,
-                signing_connections,
-                p99_ms,
-            });
+                    p99_ms: median(p99),
+                });
+            }
         }
+        if !*PINNED {
+            return;
+        }
+        let both = Site {
+            cores: "0,1",
+            ..Site::new("RS256")
+        };
+        let both = self.start(both).await;
+        let target = both.target(Way::Simple, "RS256");
+        let mut gains = Vec::new();
+        let once = Turns {
+            count: 1,
+            ..self.turns
+        };
+        for _ in 0..self.turns.count {
+            let one = measure(&mut self.probe, &[entry(&server, &signing)], once).await;
+            move_to("0,1");
+            let two = measure(&mut self.probe, &[entry(&both, &target)], once).await;
+            move_to("1");
+            gains.push(two[0].per_second / one[0].per_second);
+        }
+        results.two_cores = Some(median(gains));
     }
-    drop(server);
-    if !*PINNED {
-        return;
-    }
-    move_to("0,1");
-    let (server, _) = Site {
-        cores: "0,1",
-        ..Site::new("RS256")
-    }
-    .start()
-    .await;
-    let (both, _) = busy(&server, &server.target(Way::Simple, "RS256"), BUSY, lengths).await;
-    results.two_cores = Some(both.rate() / one_core.rate());
-    move_to("1");
+}
+
+/// Each way in with the algorithms of its subject token, if it takes one.
+fn ways() -> Vec<(Way, Option<&'static str>)> {
+    let exchanges = [Way::Simple, Way::Basic, Way::Cel]
+        .into_iter()
+        .flat_map(|way| ["RS256", "ES256"].map(|subject| (way, Some(subject))));
+    exchanges.chain([(Way::ClientCredentials, None)]).collect()
 }

@@ -1,14 +1,14 @@
 //! What the bare signature and verification cost: the limit that everything else is measured by.
 
 use std::hint::black_box;
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
     VerificationAlgorithm,
 };
-use serde::{Deserialize, Serialize};
 
 use super::keys::{Key, P256, RSA};
 
@@ -18,96 +18,102 @@ pub(crate) const SWITCH: &str = "--raw";
 /// As long as what is signed for a token with a job's claims.
 const MESSAGE: [u8; 800] = [b'm'; 800];
 
-/// Microseconds per operation.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Costs {
-    pub(crate) rsa_sign: f64,
-    pub(crate) p256_sign: f64,
-    pub(crate) rsa_verify: f64,
-    pub(crate) p256_verify: f64,
+/// The operations by name, in the order of their costs in a reply.
+pub(crate) const OPERATIONS: [&str; 4] =
+    ["sign RS256", "sign ES256", "verify RS256", "verify ES256"];
+
+/// A process that measures bare operations on the server's core, whenever it is asked.
+pub(crate) struct Probe {
+    child: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
 }
 
-impl Costs {
-    pub(crate) fn sign(&self, alg: &str) -> f64 {
-        if alg == "RS256" {
-            self.rsa_sign
-        } else {
-            self.p256_sign
-        }
-    }
-
-    pub(crate) fn verify(&self, alg: &str) -> f64 {
-        if alg == "RS256" {
-            self.rsa_verify
-        } else {
-            self.p256_verify
-        }
-    }
-
-    fn mean(self, other: Self) -> Self {
-        let mean = |a: f64, b: f64| f64::midpoint(a, b);
+impl Probe {
+    /// Starts this program again, by a command that puts it where the server runs.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .arg(SWITCH)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program starts again");
+        let questions = child.stdin.take().expect("its input");
+        let answers = BufReader::new(child.stdout.take().expect("its output"));
         Self {
-            rsa_sign: mean(self.rsa_sign, other.rsa_sign),
-            p256_sign: mean(self.p256_sign, other.p256_sign),
-            rsa_verify: mean(self.rsa_verify, other.rsa_verify),
-            p256_verify: mean(self.p256_verify, other.p256_verify),
+            child,
+            questions,
+            answers,
         }
+    }
+
+    /// Microseconds of processor time that `operations` take together, now.
+    pub(crate) fn cost(&mut self, operations: &[String]) -> f64 {
+        operations
+            .iter()
+            .map(|operation| {
+                writeln!(self.questions, "{operation}").expect("the probe listens");
+                let mut line = String::new();
+                self.answers
+                    .read_line(&mut line)
+                    .expect("the probe answers");
+                line.trim().parse::<f64>().expect("a number")
+            })
+            .sum()
     }
 }
 
-/// Measures in a process that `on_core` puts where the server runs, and takes the mean with `before`.
-pub(crate) fn measure(on_core: impl Fn() -> Command, before: Option<Costs>) -> Costs {
-    let output = on_core()
-        .arg(SWITCH)
-        .output()
-        .expect("this program starts again");
-    let now: Costs = serde_json::from_slice(&output.stdout).expect("its costs");
-    before.map_or(now, |before| now.mean(before))
+impl Drop for Probe {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
-/// What the process started by [`measure`] does.
-pub(crate) fn print() {
-    let costs = here(Duration::from_millis(250));
-    println!("{}", serde_json::to_string(&costs).expect("numbers"));
-}
-
-fn here(length: Duration) -> Costs {
-    let sign = |key: &Key, alg: &str| cost(length, || drop(black_box(key.sign(alg, &MESSAGE))));
-    let verify = |key: &Key, alg: &str, public: &[u8], how: &'static dyn VerificationAlgorithm| {
-        let parsed = ParsedPublicKey::new(how, public).expect("a public key");
-        let signature = key.sign(alg, &MESSAGE);
-        cost(length, || {
-            parsed
-                .verify_sig(&MESSAGE, &signature)
-                .expect("a good signature");
-        })
-    };
+/// What the process started by [`Probe::start`] does: a line in, the cost of that operation out.
+pub(crate) fn serve() {
     let (Key::Rsa(rsa), Key::P256(p256)) = (&*RSA, &*P256) else {
         panic!("the keys are of these types");
     };
-    Costs {
-        rsa_sign: sign(&RSA, "RS256"),
-        p256_sign: sign(&P256, "ES256"),
-        rsa_verify: verify(
-            &RSA,
-            "RS256",
-            rsa.public_key().as_ref(),
-            &RSA_PKCS1_2048_8192_SHA256,
-        ),
-        p256_verify: verify(
-            &P256,
-            "ES256",
-            p256.public_key().as_ref(),
-            &ECDSA_P256_SHA256_FIXED,
-        ),
+    let verify = |key: &Key, alg: &str, public: &[u8], how: &'static dyn VerificationAlgorithm| {
+        let parsed = ParsedPublicKey::new(how, public).expect("a public key");
+        let signature = key.sign(alg, &MESSAGE);
+        move || {
+            parsed
+                .verify_sig(&MESSAGE, &signature)
+                .expect("a good signature");
+        }
+    };
+    let rsa = verify(
+        &RSA,
+        "RS256",
+        rsa.public_key().as_ref(),
+        &RSA_PKCS1_2048_8192_SHA256,
+    );
+    let p256 = verify(
+        &P256,
+        "ES256",
+        p256.public_key().as_ref(),
+        &ECDSA_P256_SHA256_FIXED,
+    );
+    for line in std::io::stdin().lines() {
+        let cost = match line.expect("a line").as_str() {
+            "sign RS256" => cost(|| drop(black_box(RSA.sign("RS256", &MESSAGE)))),
+            "sign ES256" => cost(|| drop(black_box(P256.sign("ES256", &MESSAGE)))),
+            "verify RS256" => cost(&rsa),
+            "verify ES256" => cost(&p256),
+            other => panic!("{other} is not measured"),
+        };
+        println!("{cost}");
     }
 }
 
 /// Microseconds of processor time per call, so that what else runs on the core counts for little.
-fn cost(length: Duration, mut operation: impl FnMut()) -> f64 {
+fn cost(operation: impl Fn()) -> f64 {
+    const LENGTH: Duration = Duration::from_millis(40);
     let (began, used) = (Instant::now(), cpu_us());
     let mut calls = 0.0;
-    while began.elapsed() < length {
+    while began.elapsed() < LENGTH {
         operation();
         calls += 1.0;
     }

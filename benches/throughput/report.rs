@@ -3,47 +3,33 @@
 use super::measure::Results;
 
 pub(crate) fn print(results: &Results) {
-    let raw = &results.raw;
-    println!(
-        "aws-lc-rs alone, us: RSA-2048 sign {:.1}, verify {:.1}; P-256 sign {:.1}, verify {:.1}\n",
-        raw.rsa_sign, raw.rsa_verify, raw.p256_sign, raw.p256_verify
-    );
-    println!(
-        "| way in | subject | issued | exchanges/s | p50 ms | p99 ms | CPU us | limit/s | ratio | CPU ratio |"
-    );
-    println!("|---|---|---|--:|--:|--:|--:|--:|--:|--:|");
-    for row in &results.exchanges {
+    let raw: Vec<_> = results
+        .raw
+        .iter()
+        .map(|(name, cost)| format!("{name} {cost:.1}"))
+        .collect();
+    println!("aws-lc-rs alone, us: {}\n", raw.join(", "));
+    exchanges(results);
+    if !results.circumstances.is_empty() {
         println!(
-            "| {} | {} | {} | {:.0} | {:.2} | {:.2} | {:.1} | {:.0} | {:.2} | {:.2} |",
-            row.way,
-            row.subject.unwrap_or("-"),
-            row.issued,
-            row.per_second,
-            row.p50_ms,
-            row.p99_ms,
-            row.cpu_us,
-            row.limit,
-            row.ratio,
-            row.cpu_ratio,
+            "\n| simple, ES256 to ES256, with | exchanges/s | CPU us | CPU to first | p99 ms | resident MiB |"
         );
+        println!("|---|--:|--:|--:|--:|--:|");
     }
-    println!("\n| simple, ES256 to ES256, with | exchanges/s | CPU us | p99 ms | resident MiB |");
-    println!("|---|--:|--:|--:|--:|");
     for row in &results.circumstances {
+        let it = &row.measured[0];
         println!(
-            "| {} | {:.0} | {:.1} | {:.2} | {:.1} |",
-            row.what, row.per_second, row.cpu_us, row.p99_ms, row.memory_mib
-        );
-    }
-    println!("\n| while RS256 saturates the core | p99 ms |\n|---|--:|");
-    for row in &results.beside {
-        let (path, connections) = (row.path, row.signing_connections);
-        println!(
-            "| {path} beside {connections} connections | {:.2} |",
-            row.p99_ms
+            "| {} | {:.0} | {:.1} | {:.2} | {:.2} | {:.1} |",
+            row.name, it.per_second, it.cpu_us, it.cpu_to_first, it.p99_ms, it.memory_mib
         );
     }
     println!("\n| else | |\n|---|--:|");
+    for row in &results.beside {
+        println!(
+            "| p99 of {} beside {} connections that saturate RS256, ms | {:.2} |",
+            row.path, row.signing_connections, row.p99_ms
+        );
+    }
     let known = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
     println!(
         "| p99 at half of the highest RS256 rate, ms | {} |",
@@ -58,8 +44,30 @@ pub(crate) fn print(results: &Results) {
         results.first_reply_ms
     );
     println!("| resident idle, MiB | {:.1} |", results.idle_mib);
+    for binary in &results.binary_mib {
+        println!("| binary, MiB | {binary:.1} |");
+    }
+}
+
+fn exchanges(results: &Results) {
     println!(
-        "| binary, MiB | {:.1} |",
-        results.binary_mib.as_f64().unwrap_or(f64::NAN)
+        "| way in | subject | issued | exchanges/s | p50 ms | p99 ms | CPU us | limit/s | ratio | CPU ratio | CPU to first |"
     );
+    println!("|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for row in &results.exchanges {
+        for it in &row.measured {
+            println!(
+                "| {} | {:.0} | {:.2} | {:.2} | {:.1} | {:.0} | {:.2} | {:.2} | {:.2} |",
+                row.name,
+                it.per_second,
+                it.p50_ms,
+                it.p99_ms,
+                it.cpu_us,
+                it.limit,
+                it.ratio,
+                it.cpu_ratio,
+                it.cpu_to_first,
+            );
+        }
+    }
 }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::cores::on_core;
-use super::keys::{P256, RSA, jwks};
+use super::keys::{Key, P256, RSA, jwks};
 use super::load::{Connection, Target, is_ok};
 use super::shapes;
 use super::tokens::token;
@@ -86,13 +86,10 @@ impl Site {
 
     /// Upstream keys: the two that sign, and as many more as it takes.
     fn jwks(&self) -> String {
-        let more = (2..self.keys).map(|number| RSA.jwk(&format!("more-{number}")));
-        jwks(
-            &[RSA.jwk("RS256"), P256.jwk("ES256")]
-                .into_iter()
-                .chain(more)
-                .collect::<Vec<_>>(),
-        )
+        let more = (2..self.keys).map(|number| Key::rsa().jwk(&format!("more-{number}")));
+        let known = [P256.jwk("ES256"), RSA.jwk("RS256")];
+        let keys: Vec<_> = known.into_iter().take(self.keys).chain(more).collect();
+        jwks(&keys)
     }
 
     /// Requests for one way in, each with a token of its own.
@@ -111,7 +108,7 @@ impl Site {
     }
 
     /// Starts the server, and gives it once it has answered an exchange; and how long that took.
-    pub(crate) async fn start(self) -> (Server, Duration) {
+    pub(crate) async fn start(self, binary: &Path) -> (Server, Duration) {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
         fs::write(folder.path().join("ci.json"), self.jwks()).expect("written");
@@ -119,7 +116,7 @@ impl Site {
         fs::write(&config, self.config(port)).expect("written");
         let log = File::create(folder.path().join("log")).expect("a file");
         let requests = self.requests(Way::Simple, "ES256");
-        let mut command = on_core(self.cores, env!("CARGO_BIN_EXE_remint"));
+        let mut command = on_core(self.cores, &binary.to_string_lossy());
         command
             .args(["serve", "--config"])
             .arg(&config)
@@ -244,15 +241,15 @@ impl Server {
         }
     }
 
-    /// The processor time that the server has used, in microseconds (proc(5): fields 14 and 15, in 1/100 s).
+    /// The processor time that the server's threads have used, in microseconds.
     pub(crate) fn cpu_us(&self) -> f64 {
-        let stat = self.proc("stat");
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let fields = after_name.split_whitespace().skip(11).take(2);
-        fields
-            .filter_map(|ticks| ticks.parse::<f64>().ok())
-            .sum::<f64>()
-            * 1e4
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let used = |thread: fs::DirEntry| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<f64>().ok()
+        };
+        let threads = threads.into_iter().flatten().flatten();
+        threads.filter_map(used).sum::<f64>() / 1e3
     }
 
     /// Resident memory in MiB.
@@ -277,8 +274,8 @@ impl Drop for Server {
     }
 }
 
-/// The length of the server's binary in MiB.
-pub(crate) fn binary_mib() -> Value {
-    let length = fs::metadata(env!("CARGO_BIN_EXE_remint")).map_or(0, |metadata| metadata.len());
-    json!(super::load::as_f64(usize::try_from(length).unwrap_or_default()) / f64::from(1 << 20))
+/// The length of a binary in MiB.
+pub(crate) fn binary_mib(binary: &Path) -> f64 {
+    let length = fs::metadata(binary).map_or(0, |metadata| metadata.len());
+    super::load::as_f64(usize::try_from(length).unwrap_or_default()) / f64::from(1 << 20)
 }

@@ -84,7 +84,7 @@ impl Token<'_> {
 
 async fn check_signature(
     connector: &Connector,
-    token: Unverified,
+    token: Unverified<'_>,
     alg: Algorithm,
     verdicts: &mut Verdicts,
 ) -> Result<Verified, Refusal> {
@@ -114,7 +114,7 @@ async fn check_signature(
 }
 
 /// What `explain` goes on with after a refusal; a request cannot come here.
-fn presumed(token: Unverified, verdicts: &Verdicts) -> Result<Verified, Refusal> {
+fn presumed(token: Unverified<'_>, verdicts: &Verdicts) -> Result<Verified, Refusal> {
     let presumption = verdicts
         .presumption()
         .ok_or_else(|| Refusal::new(Reason::Internal, "an unverified token was let through"))?;

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// How deep objects and lists may nest.
@@ -128,10 +129,12 @@ impl<'de> Visitor<'de> for Strict {
         let seed = self.deeper()?;
         let mut object = Map::new();
         while let Some(name) = map.next_key::<String>()? {
-            if object.contains_key(&name) {
-                return Err(A::Error::custom(DUPLICATE));
+            match object.entry(name) {
+                Entry::Occupied(_) => return Err(A::Error::custom(DUPLICATE)),
+                Entry::Vacant(place) => {
+                    place.insert(map.next_value_seed(seed)?);
+                }
             }
-            object.insert(name, map.next_value_seed(seed)?);
         }
         Ok(Value::Object(object))
     }

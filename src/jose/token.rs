@@ -19,8 +19,9 @@ const REFUSED_HEADERS: [&str; 7] = ["crit", "b64", "jwk", "jku", "x5u", "x5c", "
 pub struct Malformed(String);
 
 /// What a token says of itself; nothing of it may be believed.
-pub struct Unverified {
-    signing_input: String,
+pub struct Unverified<'a> {
+    /// Header and claims as they came, with the dot between (RFC 7515 §5.1).
+    signing_input: &'a str,
     signature: Vec<u8>,
     header: Header,
     claims: Claims,
@@ -61,20 +62,23 @@ pub struct Verified {
     alg: String,
 }
 
-impl Unverified {
+impl<'a> Unverified<'a> {
     /// Takes a compact JWS apart, strictly, without any trust in it.
-    pub fn parse(token: &str) -> Result<Self, Malformed> {
+    pub fn parse(token: &'a str) -> Result<Self, Malformed> {
         let no = |cause: &str| Err(Malformed(cause.to_owned()));
         if token.len() > LONGEST_TOKEN {
             return no("is longer than 16 KiB");
         }
-        let parts: Vec<&str> = token.split('.').collect();
-        let (header, claims, signature) = match parts.as_slice() {
-            [header, claims, signature] => (*header, *claims, *signature),
-            [_, _, _, _, _] => return no("is encrypted (five parts); a signed JWT has three"),
+        let dots = token.bytes().filter(|byte| *byte == b'.').count();
+        let parts = token.rsplit_once('.').and_then(|(signing_input, signature)| {
+            let (header, claims) = signing_input.split_once('.')?;
+            Some((signing_input, header, claims, signature))
+        });
+        let (signing_input, header, claims, signature) = match (dots, parts) {
+            (2, Some(parts)) => parts,
+            (4, _) => return no("is encrypted (five parts); a signed JWT has three"),
             _ => return no("is not a JWT: three base64url parts with dots between are expected"),
         };
-        let signing_input = format!("{header}.{claims}");
         let header = Header::parse(&object(header, "header")?)?;
         let claims = Claims::parse(object(claims, "payload")?)?;
         let Some(signature) = base64url::decode(signature) else {
@@ -144,7 +148,7 @@ impl Unverified {
 }
 
 // The signature makes a token of the rest.
-impl fmt::Debug for Unverified {
+impl fmt::Debug for Unverified<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unverified")
             .field("header", &self.header)

@@ -8,7 +8,7 @@ impl Policy {
     /// What a token's header and `exp` alone decide, before any key is looked up.
     pub fn check_header(
         &self,
-        token: &Unverified,
+        token: &Unverified<'_>,
         now: f64,
         verdicts: &mut Verdicts,
     ) -> Result<Option<Algorithm>, Refusal> {
@@ -25,7 +25,7 @@ impl Policy {
         Ok(alg)
     }
 
-    fn check_alg(&self, token: &Unverified) -> Result<Algorithm, Refusal> {
+    fn check_alg(&self, token: &Unverified<'_>) -> Result<Algorithm, Refusal> {
         let alg = token.alg().parse::<Algorithm>().ok();
         alg.filter(|alg| self.algorithms.contains(alg))
             .ok_or_else(|| {
@@ -42,7 +42,7 @@ impl Policy {
         })
     }
 
-    fn check_type(&self, token: &Unverified) -> Result<(), Refusal> {
+    fn check_type(&self, token: &Unverified<'_>) -> Result<(), Refusal> {
         let Some(typ) = token.typ() else {
             return Ok(());
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::acceptance::seen_audience;
-use super::cel::{Scope, Verdict};
+use super::cel::{Scope, Values, Verdict};
 use super::scopes::Granted;
 use super::terms::signing_alg;
 use super::{Ask, Condition, Decision, Policy, Rule, Terms, Verdicts};
@@ -40,15 +40,13 @@ impl Policy {
     }
 
     fn scope<'a>(&'a self, token: &'a Verified, ask: &Ask<'a>) -> Scope<'a> {
-        let claims = token.claims().members();
-        let request = ask.request_view();
-        Scope::new(
-            &self.root,
-            claims,
-            &self.connector,
-            ask.client_view(),
-            &request,
-        )
+        let values = Values {
+            claims: token.claims().members(),
+            connector: &self.connector,
+            client: ask.client_view(),
+            request: ask.request_view(),
+        };
+        Scope::new(&self.root, &self.reads, values)
     }
 }
 
@@ -157,8 +155,7 @@ impl<'a> Case<'a> {
         if may_act(subject, actor) {
             return Ok(());
         }
-        let mut scope = self.policy.scope(self.token, self.ask);
-        scope.with_actor(actor);
+        let scope = self.policy.scope(self.token, self.ask).with_actor(actor);
         let mut skipped = false;
         for condition in &self.policy.actors {
             if self.ask.asks_for_none() && condition.mentions_request_audience() {

@@ -44,7 +44,10 @@ impl Policy {
         if !compiler.sound {
             return None;
         }
+        let base = base?;
+        let rules = rules.into_iter().collect::<Option<Vec<_>>>()?;
         Some(Self {
+            reads: reads(&allow, &actors, &base, &rules),
             connector: settings.id.as_str().into(),
             shared: tenant::shared_issuer(&settings.issuer).is_some(),
             algorithms: settings
@@ -56,8 +59,8 @@ impl Policy {
             audiences: accepted(settings),
             allow,
             actors,
-            base: base?,
-            rules: rules.into_iter().collect::<Option<_>>()?,
+            base,
+            rules,
             rule_targets: settings
                 .rules
                 .iter()
@@ -72,6 +75,22 @@ impl Policy {
             root: root.clone(),
         })
     }
+}
+
+/// What all of these expressions together read.
+fn reads(allow: &[Condition], actors: &[Expr], base: &Grants, rules: &[Rule]) -> cel::Reads {
+    let of_rules = rules
+        .iter()
+        .flat_map(|rule| std::iter::once(&rule.when).chain(&rule.allow));
+    let conditions = allow.iter().chain(of_rules);
+    let grants = std::iter::once(base).chain(rules.iter().map(|rule| &rule.grants));
+    let claims = grants.flat_map(|grants| grants.claims.iter().map(|(_, expr)| expr));
+    let expressions = conditions.map(|condition| &condition.expr);
+    let mut reads = cel::Reads::default();
+    for expr in expressions.chain(actors).chain(claims) {
+        reads.merge(expr.reads());
+    }
+    reads
 }
 
 fn accepted(settings: &config::Connector) -> Accepted {

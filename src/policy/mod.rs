@@ -52,6 +52,8 @@ pub struct Policy {
     outlive_subject_token: bool,
     limits: Limits,
     root: cel::Root,
+    /// What all of its expressions together read.
+    reads: cel::Reads,
 }
 
 /// The limits that hold for every connector.

@@ -9,6 +9,7 @@ use super::compile::{CompileError, Kind};
 use super::guard;
 use super::names;
 use super::pattern::Pattern;
+use super::reads::Reads;
 
 /// How deep a tree may be: evaluation recurses along it.
 const DEEPEST_TREE: usize = 80;
@@ -25,6 +26,8 @@ pub(super) struct Checked {
     pub(super) patterns: Vec<Pattern>,
     /// Whether it may read `request.audience`.
     pub(super) reads_audience: bool,
+    /// What it may read at all.
+    pub(super) reads: Reads,
 }
 
 /// Checks every name, call and bound of `tree`, and puts the functions of [`guard`] in.
@@ -37,6 +40,7 @@ pub(super) fn check(tree: &mut IdedExpr, kind: Kind) -> Result<Checked, CompileE
         found: Checked {
             patterns: Vec::new(),
             reads_audience: false,
+            reads: Reads::default(),
         },
     };
     checker.visit(tree, 0)?;
@@ -75,7 +79,7 @@ impl Checker {
         let depth = depth + 1;
         match &mut expr.expr {
             Node::Literal(_) => Ok(()),
-            Node::Ident(name) => self.visit_name(name),
+            Node::Ident(name) => self.visit_name(name, None),
             Node::Select(select) => self.visit_select(select, depth),
             Node::Call(call) => self.visit_call(call, depth),
             Node::List(list) => self.visit_all(&mut list.elements, depth),
@@ -104,7 +108,8 @@ impl Checker {
             .try_for_each(|expr| self.visit(expr, depth))
     }
 
-    fn visit_name(&mut self, name: &mut String) -> Result<(), CompileError> {
+    /// Visits a name, of whose value only `field` is taken where there is one.
+    fn visit_name(&mut self, name: &mut String, field: Option<&str>) -> Result<(), CompileError> {
         if self.variables.iter().any(|variable| variable == name) || name.starts_with('@') {
             return Ok(());
         }
@@ -117,8 +122,10 @@ impl Checker {
         if name == names::ASSERTION {
             names::CLAIMS.clone_into(name);
         }
+        self.found.reads.note(name, field);
         // Bare `request` may be compared or indexed in ways that reach the audience.
-        self.found.reads_audience |= name == names::REQUEST;
+        self.found.reads_audience |=
+            name == names::REQUEST && field.is_none_or(|field| field == "audience");
         Ok(())
     }
 
@@ -133,17 +140,14 @@ impl Checker {
         field: Option<&str>,
         depth: usize,
     ) -> Result<(), CompileError> {
-        let (Node::Ident(name), Some(field)) = (&operand.expr, field) else {
+        let (Node::Ident(name), Some(field)) = (&mut operand.expr, field) else {
             return self.visit(operand, depth);
         };
         if names::is_root(name, self.kind) {
             names::check_field(name, field)?;
-            if name == names::REQUEST {
-                self.found.reads_audience |= field == "audience";
-                return Ok(());
-            }
         }
-        self.visit(operand, depth)
+        self.nodes += 1;
+        self.visit_name(name, Some(field))
     }
 
     fn visit_call(&mut self, call: &mut CallExpr, depth: usize) -> Result<(), CompileError> {

@@ -3,10 +3,12 @@
 use std::fmt;
 
 use cel::IdedExpr;
+use cel::common::ast::{Expr as Node, LiteralValue};
 
 use super::check;
 use super::context::Root;
 use super::pattern::Pattern;
+use super::reads::Reads;
 use super::source;
 
 /// Where an expression stands: it decides which names it sees.
@@ -37,6 +39,8 @@ pub struct Expr {
     tree: IdedExpr,
     patterns: Vec<Pattern>,
     reads_audience: bool,
+    reads: Reads,
+    always: bool,
 }
 
 impl Expr {
@@ -46,10 +50,12 @@ impl Expr {
             let mut tree = source::parse(root.env(), source, kind)?;
             let checked = check::check(&mut tree, kind)?;
             Ok(Self {
+                always: matches!(&tree.expr, Node::Literal(LiteralValue::Boolean(it)) if *it.inner()),
                 source: source.to_owned(),
                 tree,
                 patterns: checked.patterns,
                 reads_audience: checked.reads_audience,
+                reads: checked.reads,
             })
         })
     }
@@ -62,6 +68,16 @@ impl Expr {
     /// Whether it reads `request.audience`, or could: a request that asks for no audience must then be refused.
     pub fn mentions_request_audience(&self) -> bool {
         self.reads_audience
+    }
+
+    /// What it may read.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// Whether it is the literal `true`, which needs no evaluation.
+    pub(super) fn is_true(&self) -> bool {
+        self.always
     }
 
     pub(super) fn tree(&self) -> &IdedExpr {

@@ -149,7 +149,7 @@ fn operator(name: &str) -> &str {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::{ClientView, Expr, Kind, RequestView, Root, Scope, Verdict};
+    use super::super::{ClientView, Expr, Kind, Root, Scope, Values, Verdict};
 
     fn why(claims: &Value, source: &str) -> String {
         let root = Root::new();
@@ -159,14 +159,11 @@ mod tests {
             name: "App",
             authenticated: true,
         };
-        let request = RequestView::default();
-        let scope = Scope::new(
-            &root,
-            claims.as_object().unwrap(),
-            "ci",
-            Some(client),
-            &request,
-        );
+        let values = Values {
+            client: Some(client),
+            ..Values::of(claims.as_object().unwrap())
+        };
+        let scope = Scope::new(&root, expr.reads(), values);
         match scope.verdict(&expr) {
             Verdict::Holds => panic!("{source} holds"),
             Verdict::Fails(why) => why,
@@ -286,8 +283,10 @@ mod tests {
     fn a_request_without_client_is_explained() {
         let root = Root::new();
         let claims = serde_json::Map::new();
-        let scope = Scope::new(&root, &claims, "ci", None, &RequestView::default());
-        let holds = |source| scope.verdict(&Expr::compile(&root, source, Kind::Condition).unwrap());
+        let holds = |source| {
+            let expr = Expr::compile(&root, source, Kind::Condition).unwrap();
+            Scope::new(&root, expr.reads(), Values::of(&claims)).verdict(&expr)
+        };
         assert_eq!(holds("client == null"), Verdict::Holds);
         let why = "`client` is null, so it has no `id`".to_owned();
         assert_eq!(holds("client.id == 'x'"), Verdict::Fails(why));

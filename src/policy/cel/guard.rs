@@ -260,21 +260,21 @@ fn misused() -> ExecutionError {
 mod tests {
     use serde_json::{Map, json};
 
-    use super::super::{Expr, Kind, RequestView, Root, Scope, Verdict};
+    use super::super::{Expr, Kind, Root, Scope, Values, Verdict};
     use super::*;
 
     fn holds(claims: &Value, source: &str) -> Verdict {
         let root = Root::new();
         let expr = Expr::compile(&root, source, Kind::Condition).unwrap();
-        let request = RequestView::default();
-        Scope::new(&root, claims.as_object().unwrap(), "ci", None, &request).verdict(&expr)
+        let values = Values::of(claims.as_object().unwrap());
+        Scope::new(&root, expr.reads(), values).verdict(&expr)
     }
 
     fn compute(claims: &Value, source: &str) -> Result<Option<Value>, String> {
         let root = Root::new();
         let expr = Expr::compile(&root, source, Kind::Claim).unwrap();
-        let request = RequestView::default();
-        Scope::new(&root, claims.as_object().unwrap(), "ci", None, &request).compute(&expr)
+        let values = Values::of(claims.as_object().unwrap());
+        Scope::new(&root, expr.reads(), values).compute(&expr)
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Evaluating compiled expressions over the values of one request.
 
+use std::sync::OnceLock;
+
 use cel::common::types::{CelBool, CelNull};
 use cel::context::Context;
 use cel::{IdedExpr, ResolveResult};
@@ -8,6 +10,7 @@ use serde_json::{Map, Value};
 use super::compile::Expr;
 use super::context::Root;
 use super::guard::Internals;
+use super::reads::Reads;
 use super::{explain, names, value};
 
 /// What a condition sees as `client`.
@@ -41,56 +44,77 @@ pub enum Verdict {
     Fails(String),
 }
 
-/// The values that the expressions of one request see; converted once.
+/// What the expressions of one request see.
+pub struct Values<'a> {
+    /// The verified claims of the subject token.
+    pub claims: &'a Map<String, Value>,
+    /// The connector's id.
+    pub connector: &'a str,
+    /// The client, if one identified itself.
+    pub client: Option<ClientView<'a>>,
+    /// What was asked for.
+    pub request: RequestView<'a>,
+}
+
+/// The values that the expressions of one request see, as far as they may read them; converted once, when the
+/// first is evaluated.
 pub struct Scope<'a> {
-    context: Context<'a, 'a>,
+    root: &'a Root,
+    reads: &'a Reads,
+    values: Values<'a>,
+    context: OnceLock<Context<'a, 'a>>,
 }
 
 impl<'a> Scope<'a> {
-    /// A scope over the verified `claims` of a subject token, the connector's id, the client if one
-    /// identified itself, and what was asked for.
-    pub fn new(
-        root: &'a Root,
-        claims: &'a Map<String, Value>,
-        connector: &'a str,
-        client: Option<ClientView<'a>>,
-        request: &RequestView<'a>,
-    ) -> Self {
-        let mut context = root.context().new_inner_scope();
-        let client: value::Boxed<'a> = match client {
-            Some(client) => value::from_members([
-                ("id", value::from_text(client.id)),
-                ("name", value::from_text(client.name)),
-                (
-                    "authenticated",
-                    Box::new(CelBool::from(client.authenticated)),
-                ),
-            ]),
-            None => Box::new(CelNull),
-        };
-        let request = value::from_members([
-            ("audience", value::from_texts(&request.audience)),
-            ("scope", value::from_texts(&request.scope)),
-            (
-                "requested_token_type",
-                value::from_text(request.requested_token_type),
-            ),
-        ]);
-        context.add_variable_as_val(names::CLAIMS, value::from_object(claims));
-        context.add_variable_as_val(names::CONNECTOR, value::from_text(connector));
-        context.add_variable_as_val(names::CLIENT, client);
-        context.add_variable_as_val(names::REQUEST, request);
-        Self { context }
+    /// A scope for expressions that read no more than `reads`.
+    pub fn new(root: &'a Root, reads: &'a Reads, values: Values<'a>) -> Self {
+        Self {
+            root,
+            reads,
+            values,
+            context: OnceLock::new(),
+        }
+    }
+
+    fn context(&self) -> &Context<'a, 'a> {
+        self.context.get_or_init(|| self.convert())
+    }
+
+    fn convert(&self) -> Context<'a, 'a> {
+        let mut context = self.root.context().new_inner_scope();
+        let values = &self.values;
+        let claims = values.claims.iter();
+        let read = claims.filter(|(name, _)| self.reads.claim(name));
+        context.add_variable_as_val(names::CLAIMS, value::from_entries(read));
+        if self.reads.root(names::CONNECTOR) {
+            context.add_variable_as_val(names::CONNECTOR, value::from_text(values.connector));
+        }
+        if self.reads.root(names::CLIENT) {
+            let client = values.client.map(from_client);
+            context.add_variable_as_val(names::CLIENT, client.unwrap_or_else(|| Box::new(CelNull)));
+        }
+        if self.reads.root(names::REQUEST) {
+            context.add_variable_as_val(names::REQUEST, from_request(&values.request));
+        }
+        context
     }
 
     /// Adds the verified claims of an actor token, for expressions of [`Kind::Actor`](super::Kind::Actor).
-    pub fn with_actor(&mut self, actor: &'a Map<String, Value>) {
-        self.context
-            .add_variable_as_val(names::ACTOR, value::from_object(actor));
+    #[must_use]
+    pub fn with_actor(self, actor: &'a Map<String, Value>) -> Self {
+        let mut context = self.convert();
+        context.add_variable_as_val(names::ACTOR, value::from_object(actor));
+        Self {
+            context: OnceLock::from(context),
+            ..self
+        }
     }
 
     /// Whether the condition is true. One that errs, or is no boolean, is not.
     pub fn holds(&self, condition: &Expr) -> bool {
+        if condition.is_true() {
+            return true;
+        }
         let internals = Internals::new(condition.patterns());
         let outcome = evaluate(condition.tree(), &self.inner(&internals));
         matches!(outcome, Ok(cel::Value::Bool(true)))
@@ -131,11 +155,33 @@ impl<'a> Scope<'a> {
 
     /// An inner scope in which the names that the compiler put in have a meaning.
     fn inner<'s>(&'s self, internals: &'s Internals<'_>) -> Context<'s, 's> {
-        let outer: &'s Context<'s, 's> = &self.context;
+        let outer: &'s Context<'s, 's> = self.context();
         let mut inner = outer.new_inner_scope();
         inner.set_variable_resolver(internals);
         inner
     }
+}
+
+fn from_client(client: ClientView<'_>) -> value::Boxed<'_> {
+    value::from_members([
+        ("id", value::from_text(client.id)),
+        ("name", value::from_text(client.name)),
+        (
+            "authenticated",
+            Box::new(CelBool::from(client.authenticated)),
+        ),
+    ])
+}
+
+fn from_request<'a>(request: &RequestView<'a>) -> value::Boxed<'a> {
+    value::from_members([
+        ("audience", value::from_texts(&request.audience)),
+        ("scope", value::from_texts(&request.scope)),
+        (
+            "requested_token_type",
+            value::from_text(request.requested_token_type),
+        ),
+    ])
 }
 
 /// The value of `tree`. `resolve` and not `resolve_val`, which would be inlined with frames as large as this crate's
@@ -145,13 +191,32 @@ pub(super) fn evaluate(tree: &IdedExpr, context: &Context<'_, '_>) -> ResolveRes
 }
 
 #[cfg(test)]
+impl<'a> Values<'a> {
+    /// Values of a request that says nothing else.
+    pub(super) fn of(claims: &'a Map<String, Value>) -> Self {
+        Self {
+            claims,
+            connector: "ci",
+            client: None,
+            request: RequestView::default(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::super::Kind;
     use super::*;
 
-    fn with_scope<R>(claims: &Value, run: impl FnOnce(&Root, &Scope<'_>) -> R) -> R {
+    /// Evaluates an expression over just what it says that it reads.
+    fn with_scope<R>(
+        claims: &Value,
+        source: &str,
+        kind: Kind,
+        run: impl FnOnce(&Expr, &Scope<'_>) -> R,
+    ) -> R {
         let root = Root::new();
         let request = RequestView {
             audience: vec!["https://a.example", "b"],
@@ -163,27 +228,26 @@ mod tests {
             name: "App",
             authenticated: true,
         };
-        let scope = Scope::new(
-            &root,
-            claims.as_object().unwrap(),
-            "ci",
-            Some(client),
-            &request,
-        );
-        run(&root, &scope)
+        let values = Values {
+            claims: claims.as_object().unwrap(),
+            connector: "ci",
+            client: Some(client),
+            request,
+        };
+        let expr = Expr::compile(&root, source, kind);
+        let expr = expr.unwrap_or_else(|e| panic!("{source}: {e}"));
+        run(&expr, &Scope::new(&root, expr.reads(), values))
     }
 
     fn holds(claims: &Value, source: &str) -> Verdict {
-        with_scope(claims, |root, scope| {
-            let expr = Expr::compile(root, source, Kind::Condition);
-            scope.verdict(&expr.unwrap_or_else(|e| panic!("{source}: {e}")))
+        with_scope(claims, source, Kind::Condition, |expr, scope| {
+            scope.verdict(expr)
         })
     }
 
     fn compute(claims: &Value, source: &str) -> Result<Option<Value>, String> {
-        with_scope(claims, |root, scope| {
-            let expr = Expr::compile(root, source, Kind::Claim);
-            scope.compute(&expr.unwrap_or_else(|e| panic!("{source}: {e}")))
+        with_scope(claims, source, Kind::Claim, |expr, scope| {
+            scope.compute(expr)
         })
     }
 
@@ -282,15 +346,15 @@ mod tests {
     fn actors_are_seen_where_they_belong() {
         let root = Root::new();
         let (claims, actor) = (json!({"sub": "a"}), json!({"sub": "b"}));
-        let request = RequestView::default();
-        let mut scope = Scope::new(&root, claims.as_object().unwrap(), "ci", None, &request);
-        scope.with_actor(actor.as_object().unwrap());
-        let expr = |source| Expr::compile(&root, source, Kind::Actor).unwrap();
-        assert_eq!(
-            scope.verdict(&expr("actor.sub == 'b' && claims.sub == 'a'")),
-            Verdict::Holds
-        );
+        let verdict = |source| {
+            let expr = Expr::compile(&root, source, Kind::Actor).unwrap();
+            let values = Values::of(claims.as_object().unwrap());
+            let scope = Scope::new(&root, expr.reads(), values);
+            scope.with_actor(actor.as_object().unwrap()).verdict(&expr)
+        };
+        let both = "actor.sub == 'b' && claims.sub == 'a'";
+        assert_eq!(verdict(both), Verdict::Holds);
         let why = "the actor's claim `x` is absent".to_owned();
-        assert_eq!(scope.verdict(&expr("actor.x == 'b'")), Verdict::Fails(why));
+        assert_eq!(verdict("actor.x == 'b'"), Verdict::Fails(why));
     }
 }

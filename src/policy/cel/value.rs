@@ -30,9 +30,14 @@ pub(super) fn from_json(value: &Value) -> Boxed<'_> {
 
 /// The members of `map` as a CEL map.
 pub(super) fn from_object(map: &Map<String, Value>) -> Boxed<'_> {
-    let entries = map
-        .iter()
-        .map(|(key, value)| (CelMapKey::from(key.as_str()), from_json(value)));
+    from_entries(map.iter())
+}
+
+/// A map with these members.
+pub(super) fn from_entries<'a>(
+    entries: impl Iterator<Item = (&'a String, &'a Value)>,
+) -> Boxed<'a> {
+    let entries = entries.map(|(key, value)| (CelMapKey::from(key.as_str()), from_json(value)));
     Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
 }
 

@@ -1,0 +1,110 @@
+//! Several servers measured in turns, each turn beside the bare operations at that moment.
+//!
+//! A shared machine is a third slower at one moment than at the next. What is compared is therefore
+//! measured within half a second, again and again, and the median counts.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::load::{Load, Pace, Target, as_f64, drive};
+use super::raw::Probe;
+use super::site::Server;
+
+/// One thing that is measured: a server under some load.
+pub(crate) struct Entry<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) target: Target,
+    pub(crate) connections: usize,
+    /// The bare operations of one exchange.
+    pub(crate) bare: Vec<String>,
+}
+
+/// What a saturated server came to; medians over the turns. Costs are in microseconds.
+#[derive(Clone, Serialize)]
+pub(crate) struct Measured {
+    pub(crate) per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    pub(crate) cpu_us: f64,
+    /// Exchanges a second if nothing but the verification and the signature cost anything.
+    pub(crate) limit: f64,
+    /// The rate as a share of the limit of the same moment.
+    pub(crate) ratio: f64,
+    /// The same by processor time, which other processes on the core disturb less.
+    pub(crate) cpu_ratio: f64,
+    /// Processor time per exchange against that of the first entry in the same turn.
+    pub(crate) cpu_to_first: f64,
+    /// Resident memory under load, at most.
+    pub(crate) memory_mib: f64,
+}
+
+/// How long and how often.
+#[derive(Clone, Copy)]
+pub(crate) struct Turns {
+    pub(crate) count: usize,
+    pub(crate) length: Duration,
+}
+
+struct Turn {
+    load: Load,
+    cpu_us: f64,
+    bare_us: f64,
+    memory_mib: f64,
+}
+
+/// Measures each entry in turns.
+pub(crate) async fn measure(
+    probe: &mut Probe,
+    entries: &[Entry<'_>],
+    turns: Turns,
+) -> Vec<Measured> {
+    let mut all: Vec<Vec<Turn>> = entries.iter().map(|_| Vec::new()).collect();
+    for _ in 0..turns.count {
+        for (entry, own) in entries.iter().zip(&mut all) {
+            let bare_us = probe.cost(&entry.bare);
+            own.push(turn(entry, turns.length, bare_us).await);
+        }
+    }
+    all.iter().map(|own| sum_up(own, &all[0])).collect()
+}
+
+async fn turn(entry: &Entry<'_>, length: Duration, bare_us: f64) -> Turn {
+    let (mut cpu, mut memory_mib) = (Vec::new(), 0.0);
+    let edge = || {
+        cpu.push(entry.server.cpu_us());
+        memory_mib = entry.server.memory_mib();
+    };
+    let load = drive(&entry.target, entry.connections, Pace::Flat, length, edge).await;
+    Turn {
+        cpu_us: (cpu[1] - cpu[0]) / as_f64(load.count()),
+        load,
+        bare_us,
+        memory_mib,
+    }
+}
+
+fn sum_up(turns: &[Turn], first: &[Turn]) -> Measured {
+    let over = |value: &dyn Fn(&Turn) -> f64| median(turns.iter().map(value).collect());
+    let against = turns.iter().zip(first);
+    Measured {
+        per_second: over(&|turn| turn.load.rate()),
+        p50_ms: over(&|turn| turn.load.quantile_ms(0.5)),
+        p99_ms: over(&|turn| turn.load.quantile_ms(0.99)),
+        cpu_us: over(&|turn| turn.cpu_us),
+        limit: over(&|turn| 1e6 / turn.bare_us),
+        ratio: over(&|turn| turn.load.rate() * turn.bare_us / 1e6),
+        cpu_ratio: over(&|turn| turn.bare_us / turn.cpu_us),
+        cpu_to_first: median(
+            against
+                .map(|(own, first)| own.cpu_us / first.cpu_us)
+                .collect(),
+        ),
+        memory_mib: turns.iter().map(|turn| turn.memory_mib).fold(0.0, f64::max),
+    }
+}
+
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
