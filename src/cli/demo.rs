@@ -19,7 +19,9 @@ use crate::jose::{PrivateJwk, SigningAlgorithm};
 const AUDIENCE: &str = "https://sts.example.com";
 
 pub(super) fn run(listen: SocketAddr, format: LogFormat) -> ExitCode {
-    let _logs = logging::start(format);
+    let Some(_logs) = logging::start(format) else {
+        return ExitCode::FAILURE;
+    };
     serve::block_on(demo(listen))
 }
 

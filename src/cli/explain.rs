@@ -183,7 +183,9 @@ fn refused(refusal: &Refusal) -> ExitCode {
 
 fn issued(issuable: &Issuable) -> ExitCode {
     out::line("\nwould be issued, with these claims:");
-    let claims = serde_json::to_string_pretty(issuable.token.claims()).unwrap_or_default();
+    let claims = issuable.token.claims();
+    let claims = claims.and_then(|claims| serde_json::to_string_pretty(&claims));
+    let claims = claims.unwrap_or_default();
     out::line(claims);
     ExitCode::SUCCESS
 }

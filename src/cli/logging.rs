@@ -1,23 +1,24 @@
 //! Logs go to standard error through a bounded queue, so that a blocked pipe stalls no request.
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{EnvFilter, FilterExt, FilterFn, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, fmt};
 
-use super::LogFormat;
+use super::lines::{self, Rest};
+use super::{LogFormat, out};
 
-/// How many lines wait for a slow reader before further ones are dropped.
-const QUEUED_LINES: usize = 16_384;
-
-/// Starts logging; lines still queued are written when the guard is dropped.
+/// Starts logging; lines still queued are written when what it gives is dropped. `None` after having said what is wrong.
 ///
 /// `RUST_LOG` filters everything but the target `audit`.
-pub(super) fn start(format: LogFormat) -> WorkerGuard {
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(QUEUED_LINES)
-        .lossy(true)
-        .finish(std::io::stderr());
+pub(super) fn start(format: LogFormat) -> Option<Rest> {
+    let started = lines::start(std::io::stderr(), move |count| dropped(format, count));
+    let (writer, rest) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            out::error(format_args!("error: logging cannot start: {error}"));
+            return None;
+        }
+    };
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .from_env_lossy();
@@ -31,5 +32,16 @@ pub(super) fn start(format: LogFormat) -> WorkerGuard {
     let result = tracing::subscriber::set_global_default(registry);
     // Only a second call in one process fails, and then the first one's logging goes on.
     drop(result);
-    guard
+    Some(rest)
+}
+
+/// The line that says how many are missing.
+fn dropped(format: LogFormat, count: u64) -> String {
+    let message = "log lines were dropped: the reader of standard error is too slow";
+    match format {
+        LogFormat::Json => {
+            serde_json::json!({"level": "WARN", "message": message, "count": count}).to_string()
+        }
+        LogFormat::Text => format!("WARN {message} count={count}"),
+    }
 }

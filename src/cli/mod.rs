@@ -5,6 +5,7 @@ mod demo;
 mod explain;
 mod health;
 mod keys;
+mod lines;
 mod listeners;
 mod load;
 mod logging;

@@ -85,12 +85,12 @@ impl Redeem for Asked<'_> {
         caller: &'a Caller<'a>,
         event: &'a mut Event,
     ) -> Boxed<'a, Result<Redeemed, Refusal>> {
-        Box::pin(std::future::ready(self.issue(caller, event)))
+        Box::pin(self.issue(caller, event))
     }
 }
 
 impl Asked<'_> {
-    fn issue(&self, caller: &Caller<'_>, event: &mut Event) -> Result<Redeemed, Refusal> {
+    async fn issue(&self, caller: &Caller<'_>, event: &mut Event) -> Result<Redeemed, Refusal> {
         let client = confidential(caller)?;
         let mut aud = self.audience(client)?;
         let mut granted = self.grant_scopes(client)?;
@@ -111,11 +111,11 @@ impl Asked<'_> {
                 granted.claims.insert("azp".to_owned(), (*client.id).into());
             }
         }
-        let issued = self.mint(caller.issuer, aud, granted.claims)?;
+        let issued = self.mint(caller.issuer, aud, granted.claims).await?;
         let id_token = if let Some(mut claims) = identity {
             claims.insert("at_hash".to_owned(), at_hash(&issued.token).into());
             let aud = vec![client.id.to_string()];
-            let id_token = self.mint(caller.issuer, aud, claims)?;
+            let id_token = self.mint(caller.issuer, aud, claims).await?;
             event.id_token_jti = Some(id_token.jti);
             Some(id_token.token)
         } else {
@@ -187,7 +187,7 @@ impl Asked<'_> {
         peer.is_some_and(|peer| peer.trusts(&client.id))
     }
 
-    fn mint(
+    async fn mint(
         &self,
         issuer: &str,
         aud: Vec<String>,
@@ -207,7 +207,7 @@ impl Asked<'_> {
             exp: (now + self.grant.limits.max_lifetime).as_secs(),
             claims,
         };
-        minter.complete(draft)?.sign()
+        minter.sign(minter.complete(draft)?).await
     }
 }
 

@@ -107,7 +107,7 @@ impl Exchange {
         // Without a refusal, which was returned, there is something to issue.
         let issuable = issuable
             .ok_or_else(|| Refusal::new(Reason::Internal, "the decision was not completed"))?;
-        let issued = issuable.token.sign()?;
+        let issued = self.minter.sign(issuable.token).await?;
         event.issued(&issued);
         Ok((issued, issuable.scope))
     }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
+use super::turns::Turns;
 use crate::jose::{Keyring, LONGEST_TOKEN, SigningAlgorithm, SigningKey};
 use crate::oauth::{Reason, Refusal};
 use crate::random::{Random, uuid_v7};
@@ -12,11 +14,15 @@ use crate::random::{Random, uuid_v7};
 /// `nbf` lies this far before `iat`, since some verifiers allow no leeway; in seconds.
 const NOT_BEFORE: u64 = 5;
 
+/// The claims that every token has and nothing else sets.
+const REGISTERED: [&str; 6] = ["iss", "aud", "iat", "nbf", "exp", "jti"];
+
 /// Completes and signs new tokens.
 #[derive(Debug)]
 pub struct Minter {
     keyring: Arc<Keyring>,
     random: Arc<dyn Random>,
+    turns: Turns,
 }
 
 /// What a new token says, without the claims that every token has.
@@ -40,7 +46,7 @@ pub struct Draft<'a> {
 #[derive(Debug)]
 pub struct Unsigned {
     key: Arc<SigningKey>,
-    claims: Map<String, Value>,
+    /// The JSON of its claims.
     body: Vec<u8>,
     aud: Vec<String>,
     jti: String,
@@ -67,16 +73,20 @@ pub struct Issued {
 }
 
 impl Unsigned {
-    /// Every claim that the token has.
-    pub fn claims(&self) -> &Map<String, Value> {
-        &self.claims
+    /// Every claim that the token has, read from its JSON.
+    pub fn claims(&self) -> serde_json::Result<Map<String, Value>> {
+        serde_json::from_slice(&self.body)
     }
 }
 
 impl Minter {
     /// A minter that signs with the keys of `keyring`.
     pub fn new(keyring: Arc<Keyring>, random: Arc<dyn Random>) -> Self {
-        Self { keyring, random }
+        Self {
+            keyring,
+            random,
+            turns: Turns::new(),
+        }
     }
 
     /// The keys that sign.
@@ -87,26 +97,13 @@ impl Minter {
     /// Adds the registered claims (RFC 7519 §4.1) and refuses a token that would be too large.
     pub fn complete(&self, draft: Draft<'_>) -> Result<Unsigned, Refusal> {
         let key = self.keyring.signing(draft.alg).ok_or_else(defect)?;
-        let iat = draft.now.as_secs();
         let millis = u64::try_from(draft.now.as_millis()).unwrap_or(u64::MAX);
         let jti = uuid_v7(self.random.as_ref(), millis).to_string();
-        let aud = match draft.aud.as_slice() {
-            [one] => Value::from(one.as_str()),
-            several => Value::from(several),
+        let body = Body {
+            draft: &draft,
+            jti: &jti,
         };
-        let mut claims = Map::new();
-        for (name, value) in [
-            ("iss", draft.issuer.into()),
-            ("aud", aud),
-            ("iat", iat.into()),
-            ("nbf", iat.saturating_sub(NOT_BEFORE).into()),
-            ("exp", draft.exp.into()),
-            ("jti", jti.as_str().into()),
-        ] {
-            claims.insert(name.to_owned(), value);
-        }
-        claims.extend(draft.claims);
-        let body = serde_json::to_vec(&claims).map_err(|_| defect())?;
+        let body = serde_json::to_vec(&body).map_err(|_| defect())?;
         if key.token_length(body.len()) > LONGEST_TOKEN {
             return Err(Refusal::new(
                 Reason::TokenTooLarge,
@@ -115,19 +112,27 @@ impl Minter {
         }
         Ok(Unsigned {
             key: Arc::clone(key),
-            claims,
             body,
             aud: draft.aud,
             jti,
             exp: draft.exp,
-            expires_in: draft.exp.saturating_sub(iat),
+            expires_in: draft.exp.saturating_sub(draft.now.as_secs()),
         })
+    }
+
+    /// Signs a token when it is its turn.
+    pub async fn sign(&self, token: Unsigned) -> Result<Issued, Refusal> {
+        // An ECDSA signature takes no longer than what is done for it, so nobody waits behind one.
+        let _turn = match token.key.alg() {
+            SigningAlgorithm::Rs256 => Some(self.turns.take().await.ok_or_else(defect)?),
+            SigningAlgorithm::Es256 => None,
+        };
+        token.sign()
     }
 }
 
 impl Unsigned {
-    /// Signs the token.
-    pub fn sign(self) -> Result<Issued, Refusal> {
+    fn sign(self) -> Result<Issued, Refusal> {
         Ok(Issued {
             token: self.key.sign(&self.body).map_err(|_| defect())?,
             expires_in: self.expires_in,
@@ -137,6 +142,35 @@ impl Unsigned {
             alg: self.key.alg(),
             exp: self.exp,
         })
+    }
+}
+
+/// The claims of a new token as JSON: the registered ones, then those that were granted.
+struct Body<'a> {
+    draft: &'a Draft<'a>,
+    jti: &'a str,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let draft = self.draft;
+        let iat = draft.now.as_secs();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("iss", draft.issuer)?;
+        match draft.aud.as_slice() {
+            [one] => map.serialize_entry("aud", one)?,
+            several => map.serialize_entry("aud", several)?,
+        }
+        map.serialize_entry("iat", &iat)?;
+        map.serialize_entry("nbf", &iat.saturating_sub(NOT_BEFORE))?;
+        map.serialize_entry("exp", &draft.exp)?;
+        map.serialize_entry("jti", self.jti)?;
+        let granted = draft.claims.iter();
+        // Configuration cannot name these; a token in which one stood twice would mean two things.
+        for (name, value) in granted.filter(|(name, _)| !REGISTERED.contains(&name.as_str())) {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
     }
 }
 

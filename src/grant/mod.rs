@@ -9,6 +9,7 @@ mod registry;
 mod simple;
 mod subject;
 mod token_exchange;
+mod turns;
 
 pub use audit::{Event, Outcome, RequestFacts};
 pub use client_credentials::ClientCredentials;

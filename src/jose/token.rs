@@ -70,10 +70,12 @@ impl<'a> Unverified<'a> {
             return no("is longer than 16 KiB");
         }
         let dots = token.bytes().filter(|byte| *byte == b'.').count();
-        let parts = token.rsplit_once('.').and_then(|(signing_input, signature)| {
-            let (header, claims) = signing_input.split_once('.')?;
-            Some((signing_input, header, claims, signature))
-        });
+        let parts = token
+            .rsplit_once('.')
+            .and_then(|(signing_input, signature)| {
+                let (header, claims) = signing_input.split_once('.')?;
+                Some((signing_input, header, claims, signature))
+            });
         let (signing_input, header, claims, signature) = match (dots, parts) {
             (2, Some(parts)) => parts,
             (4, _) => return no("is encrypted (five parts); a signed JWT has three"),
