@@ -46,7 +46,7 @@ pub struct Expr {
 impl Expr {
     /// Compiles `source`, at most 4 KiB of CEL; the error says what to write instead.
     pub fn compile(root: &Root, source: &str, kind: Kind) -> Result<Self, CompileError> {
-        source::on_large_stack(|| {
+        source::on_large_stack(source, || {
             let mut tree = source::parse(root.env(), source, kind)?;
             let checked = check::check(&mut tree, kind)?;
             Ok(Self {
