@@ -19,7 +19,7 @@ use crate::jose::{Choice, Keyring, SigningAlgorithm};
 use crate::oauth::metadata::Metadata;
 use crate::policy::{Limits, Policy, STANDARD_SCOPES, cel};
 use crate::random::{Random, SystemRandom};
-use crate::upstream::{Location, Maintenance, SourceSpec, Upstreams};
+use crate::upstream::{Degraded, FolderProblem, Location, Maintenance, SourceSpec, Upstreams};
 
 /// Claims that new tokens can carry whatever the connectors say.
 const OWN_CLAIMS: [&str; 16] = [
@@ -74,6 +74,7 @@ struct Parts {
     clients: Arc<Clients>,
     keyring: Arc<Keyring>,
     limits: Limits,
+    degraded: Arc<Degraded>,
 }
 
 impl Parts {
@@ -111,6 +112,7 @@ impl Parts {
         let metrics = Metrics::new(Arc::clone(&self.connectors), self.keyring);
         let state = Arc::new(State {
             connectors: self.connectors,
+            degraded: self.degraded,
             draining: AtomicBool::new(false),
         });
         let site = Site {
@@ -131,14 +133,13 @@ impl Parts {
 #[derive(Debug)]
 struct State {
     connectors: Arc<Connectors>,
+    degraded: Arc<Degraded>,
     draining: AtomicBool,
 }
 
 impl Health for State {
     fn is_whole(&self) -> bool {
-        self.connectors
-            .iter()
-            .all(|connector| !connector.keys.status().is_degraded())
+        self.degraded.is_none()
     }
 
     fn is_draining(&self) -> bool {
@@ -163,6 +164,15 @@ impl App {
         let keyring = keys.and_then(|json| Keyring::load(json, &choice, problems));
         let signs: Vec<_> = keyring.iter().flat_map(Keyring::algorithms).collect();
         let mut upstreams = Upstreams::new(Arc::clone(&surroundings.clock));
+        if let Some(folder) = &settings.server.state_dir {
+            match upstreams.keep_in(folder) {
+                Some(FolderProblem::Error(error)) => problems.error("server.state_dir", error),
+                Some(FolderProblem::Warning(warning)) => {
+                    problems.warning("server.state_dir", warning);
+                }
+                None => {}
+            }
+        }
         let root = cel::Root::new();
         let limits = Limits {
             max_lifetime: settings.tokens.max_lifetime,
@@ -201,6 +211,7 @@ impl App {
             clients,
             keyring: Arc::new(keyring?),
             limits,
+            degraded: upstreams.degraded(),
         };
         let site = parts.site(settings, surroundings)?;
         Some(Self {

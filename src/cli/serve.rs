@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::config::{Issuer, Settings};
 use crate::http::Role;
 use crate::http::serve::{Drained, Limits, Listener, serve};
-use crate::upstream::{SourceState, Upstreams};
+use crate::upstream::Upstreams;
 
 /// What the listeners beside the main ones may take up; their replies are short.
 const BESIDE: Limits = Limits {
@@ -140,7 +140,7 @@ fn answer<F: Future<Output = ()>>(
 /// Logs the state of each connector's keys, once each was tried for the first time.
 async fn tell_connectors(app: &App) {
     for connector in app.connectors().iter() {
-        while connector.keys.status().state == SourceState::NeverFetched {
+        while connector.keys.status().is_untried() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let status = connector.keys.status();

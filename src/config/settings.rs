@@ -60,6 +60,8 @@ pub struct Server {
     pub metadata_listen: Vec<Address>,
     /// Health with details, and metrics; absent: nowhere.
     pub admin_listen: Option<Address>,
+    /// Where last-good upstream keys survive a restart; absent: nowhere.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// `[keys]`: what signs.
@@ -104,6 +106,7 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
             socket_mode: server.optional("socket_mode").unwrap_or_default(),
             metadata_listen: server.optional("metadata_listen").unwrap_or_default(),
             admin_listen: server.optional("admin_listen"),
+            state_dir: server.optional("state_dir"),
         }),
         keys: root.table("keys", |keys| Keys {
             file: keys

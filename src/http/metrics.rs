@@ -122,6 +122,26 @@ impl Collector for Standing {
                 ConstCounter::new(count).encode(fetches.encode_family(&labels)?)?;
             }
         }
+        if states
+            .iter()
+            .any(|(_, status)| status.state_writes.is_some())
+        {
+            let mut writes = encoder.encode_descriptor(
+                "upstream_state_writes",
+                "Writes of upstream keys to server.state_dir",
+                None,
+                MetricType::Counter,
+            )?;
+            let kept = states
+                .iter()
+                .filter_map(|(id, status)| Some((id, status.state_writes?)));
+            for (id, kept) in kept {
+                for (outcome, count) in [("success", kept.succeeded), ("failure", kept.failed)] {
+                    let labels = [("connector", *id), ("outcome", outcome)];
+                    ConstCounter::new(count).encode(writes.encode_family(&labels)?)?;
+                }
+            }
+        }
         let mut ages = encoder.encode_descriptor(
             "upstream_keys_age_seconds",
             "Age of the upstream keys in use",

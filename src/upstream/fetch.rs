@@ -24,6 +24,8 @@ pub(super) struct Fetched {
     pub(super) keys: KeySet,
     pub(super) skipped: Vec<Skipped>,
     pub(super) max_age: Option<Duration>,
+    /// The document as it came.
+    pub(super) document: Vec<u8>,
 }
 
 /// Fetches the keys of one source.
@@ -110,6 +112,7 @@ impl Fetcher {
             keys,
             skipped,
             max_age: document.max_age,
+            document: document.body,
         })
     }
 }

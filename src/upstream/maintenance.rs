@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::source::KeySource;
+use super::store::Store;
 
 /// How many background fetches run at a time.
 const MOST_AT_ONCE: usize = 8;
@@ -14,13 +15,18 @@ const MOST_AT_ONCE: usize = 8;
 /// How often the sources are looked at.
 const ROUND: Duration = Duration::from_secs(1);
 
+/// How often useless files are removed from the state directory.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
+
 /// The background task of a set of sources; dropping it stops the task.
 #[derive(Debug)]
 pub struct Maintenance(JoinHandle<()>);
 
 impl Maintenance {
-    pub(super) fn of(sources: Vec<Arc<KeySource>>) -> Self {
-        Self(tokio::spawn(run(sources)))
+    pub(super) fn of(sources: Vec<Arc<KeySource>>, store: Option<Arc<Store>>) -> Self {
+        Self(tokio::spawn(async move {
+            tokio::join!(run(&sources), sweep(&sources, store));
+        }))
     }
 
     /// Stops; a fetch already under way still ends, within its timeout.
@@ -35,13 +41,27 @@ impl Drop for Maintenance {
     }
 }
 
-async fn run(sources: Vec<Arc<KeySource>>) {
+/// Keeps the state directory from filling with the keys of sources that are gone.
+async fn sweep(sources: &[Arc<KeySource>], store: Option<Arc<Store>>) {
+    let Some(store) = store else {
+        return;
+    };
+    let mut rounds = tokio::time::interval(SWEEP);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        let configured = sources.iter().filter_map(|source| source.file());
+        store.sweep(configured.map(str::to_owned).collect());
+    }
+}
+
+async fn run(sources: &[Arc<KeySource>]) {
     let places = Arc::new(Semaphore::new(MOST_AT_ONCE));
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         rounds.tick().await;
-        for source in &sources {
+        for source in sources {
             // Waiting for a place before looking keeps at most eight fetches under way.
             let Ok(place) = Arc::clone(&places).acquire_owned().await else {
                 return;

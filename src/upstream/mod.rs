@@ -5,36 +5,45 @@ mod discovery;
 mod error;
 mod fetch;
 mod flight;
+mod folder;
+mod kept;
 mod maintenance;
 mod origin;
 mod proxies;
 mod public;
+mod record;
 mod seen;
 mod snapshot;
 mod source;
 mod spec;
 mod state;
 mod status;
+mod store;
 mod web;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 
 use client::{LazyClient, Roots};
 use fetch::Fetcher;
+use kept::Kept;
 use seen::SeenKids;
 use spec::SourceKey;
+use store::Store;
 
 pub use crate::jose::CandidateKeys as Found;
 pub use error::{FetchError, KeysError, SourceError, UnavailableKind};
+pub use folder::FolderProblem;
+pub use kept::StateWrites;
 pub use maintenance::Maintenance;
 pub use public::{PublicClient, PublicDocument};
 pub use source::KeySource;
 pub use spec::{Location, SourceSpec};
-pub use status::{SourceState, SourceStatus};
+pub use status::{Degraded, SourceState, SourceStatus};
 
 /// Every key source of a configuration; connectors that read the same keys with the same rights share one.
 pub struct Upstreams {
@@ -43,6 +52,8 @@ pub struct Upstreams {
     shared: HashMap<SourceKey, Arc<KeySource>>,
     clients: HashMap<Roots, Arc<LazyClient>>,
     seen: SeenKids,
+    store: Option<Arc<Store>>,
+    degraded: Arc<Degraded>,
 }
 
 impl Upstreams {
@@ -54,7 +65,18 @@ impl Upstreams {
             shared: HashMap::new(),
             clients: HashMap::new(),
             seen: SeenKids::new(),
+            store: None,
+            degraded: Arc::default(),
         }
+    }
+
+    /// Has the keys of sources that are added from now on kept in `folder`, once the upkeep has started; says what is
+    /// wrong with it. Nothing is written yet.
+    pub fn keep_in(&mut self, folder: &Path) -> Option<FolderProblem> {
+        let store = Arc::new(Store::new(folder, Arc::clone(&self.clock)));
+        let problem = store.problem();
+        self.store = Some(store);
+        problem
     }
 
     /// The source of a connector's keys, new or shared; nothing is fetched. Errors name the configuration key.
@@ -74,7 +96,17 @@ impl Upstreams {
                 })
             })?;
             let seen = self.seen.of(self.sources.len());
-            let source = Arc::new(KeySource::new(Arc::clone(&self.clock), fetcher, seen));
+            let kept = match (&self.store, &spec.location) {
+                (None, _) | (_, Location::JwksFile(_)) => None,
+                (Some(store), _) => Some(Kept::new(
+                    Arc::clone(store),
+                    key.digest(),
+                    fetcher.location(),
+                )),
+            };
+            let clock = Arc::clone(&self.clock);
+            let source = Arc::new(KeySource::new(clock, fetcher, seen, kept));
+            source.count_in(&self.degraded);
             self.sources.push(Arc::clone(&source));
             self.shared.insert(key, Arc::clone(&source));
             source
@@ -90,7 +122,15 @@ impl Upstreams {
 
     /// Starts warming, refreshing and retrying in the background, eight fetches at a time; needs a Tokio runtime.
     pub fn start(&self) -> Maintenance {
-        Maintenance::of(self.sources.clone())
+        if let Some(store) = &self.store {
+            store.run();
+        }
+        Maintenance::of(self.sources.clone(), self.store.clone())
+    }
+
+    /// How many of the sources are degraded, always up to date and cheap to read.
+    pub fn degraded(&self) -> Arc<Degraded> {
+        Arc::clone(&self.degraded)
     }
 
     /// The proxies that the environment sets for upstream requests, without passwords; `None` where it sets none.

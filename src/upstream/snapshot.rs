@@ -12,7 +12,7 @@ const RESPONSE_LIFETIMES: (Duration, Duration) =
     (Duration::from_secs(60), Duration::from_secs(60 * 60));
 
 /// How long last-good keys serve while the upstream is down.
-const LONGEST_USE: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const LONGEST_USE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a kid that a fetch lacked is refused without another look.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(60);
@@ -25,7 +25,10 @@ pub(super) struct Snapshot {
     pub(super) keys: KeySet,
     /// The number of the fetch that gave them, counted from 1.
     pub(super) number: u64,
-    pub(super) fetched_at: Duration,
+    /// When this process got them.
+    since: Duration,
+    /// How old they were then: not zero where an earlier run fetched them.
+    age_then: Duration,
     fresh_until: Duration,
     refresh_at: Duration,
 }
@@ -42,10 +45,33 @@ impl Snapshot {
         Self {
             keys,
             number,
-            fetched_at: now,
+            since: now,
+            age_then: Duration::ZERO,
             fresh_until: now + lifetime,
             refresh_at: now + lifetime.mul_f64(0.8 * (1.0 + 0.1 * spread.clamp(-1.0, 1.0))),
         }
+    }
+
+    /// Keys that an earlier run fetched `age` ago: never fresh, and due for a fetch at once.
+    pub(super) fn restored(keys: KeySet, age: Duration, now: Duration) -> Self {
+        Self {
+            keys,
+            number: 0,
+            since: now,
+            age_then: age,
+            fresh_until: now,
+            refresh_at: now,
+        }
+    }
+
+    /// Whether an earlier run fetched the keys.
+    pub(super) fn is_restored(&self) -> bool {
+        self.number == 0
+    }
+
+    /// How long ago the keys were fetched.
+    pub(super) fn age(&self, now: Duration) -> Duration {
+        self.age_then.saturating_add(now.saturating_sub(self.since))
     }
 
     /// Whether the keys count without asking the upstream again.
@@ -60,12 +86,12 @@ impl Snapshot {
 
     /// Whether the keys may still serve while the upstream is down.
     pub(super) fn is_usable(&self, now: Duration) -> bool {
-        now < self.fetched_at + LONGEST_USE
+        self.age(now) < LONGEST_USE
     }
 
     /// Whether a kid that was first seen when `after` fetches had begun is refused: a later fetch lacked it, not long ago.
     pub(super) fn refuses_kid_seen(&self, after: u64, now: Duration) -> bool {
-        self.number > after && now < self.fetched_at + REFUSAL_MEMORY
+        self.number > after && self.age(now) < REFUSAL_MEMORY
     }
 }
 

@@ -14,10 +14,11 @@ use crate::jose::{Algorithm, CandidateKeys, Candidates};
 use super::error::{FetchError, KeysError, UnavailableKind};
 use super::fetch::{Fetched, Fetcher};
 use super::flight::{Flight, Landing};
+use super::kept::{Kept, Restored};
 use super::seen::SeenKids;
 use super::snapshot::{Snapshot, lifetime};
 use super::state::State;
-use super::status::{SourceState, SourceStatus};
+use super::status::{Degraded, SourceState, SourceStatus};
 
 /// How many requests may wait for one source's fetch.
 const MOST_WAITING: usize = 64;
@@ -36,6 +37,7 @@ pub struct KeySource {
     used: AtomicBool,
     waiting: Semaphore,
     seen: SeenKids,
+    kept: Option<Kept>,
     state: Mutex<State>,
 }
 
@@ -56,7 +58,12 @@ struct Lookup<'a> {
 }
 
 impl KeySource {
-    pub(super) fn new(clock: Arc<dyn Clock>, fetcher: Fetcher, seen: SeenKids) -> Self {
+    pub(super) fn new(
+        clock: Arc<dyn Clock>,
+        fetcher: Fetcher,
+        seen: SeenKids,
+        kept: Option<Kept>,
+    ) -> Self {
         Self {
             clock,
             fetcher,
@@ -67,8 +74,19 @@ impl KeySource {
             used: AtomicBool::new(false),
             waiting: Semaphore::new(MOST_WAITING),
             seen,
+            kept,
             state: Mutex::default(),
         }
+    }
+
+    /// From now on the source counts in `count` while it is degraded.
+    pub(super) fn count_in(&self, count: &Arc<Degraded>) {
+        lock(&self.state).count_in(count);
+    }
+
+    /// The digest by which the file of its kept keys is named, where they are kept.
+    pub(super) fn file(&self) -> Option<&str> {
+        self.kept.as_ref().map(Kept::source)
     }
 
     /// Adds a connector; of several, the shortest `max_age` and the longest `timeout` count.
@@ -100,6 +118,13 @@ impl KeySource {
     ) -> Result<CandidateKeys, KeysError> {
         if let Some(answer) = self.find_known(kid, algorithm) {
             return answer;
+        }
+        if self.kept.as_ref().is_some_and(Kept::is_untried) {
+            let _place = self.waiting.try_acquire().map_err(|_| busy())?;
+            self.restore().await;
+            if let Some(answer) = self.find_known(kid, algorithm) {
+                return answer;
+            }
         }
         let mut lookup = Lookup {
             kid,
@@ -140,7 +165,7 @@ impl KeySource {
         let outage = state.outage();
         let source_state = match snapshot {
             Some(snapshot) if outage.is_none() || snapshot.is_usable(now) => {
-                let age = now.saturating_sub(snapshot.fetched_at);
+                let age = snapshot.age(now);
                 let keys = snapshot.keys.len();
                 if snapshot.is_fresh(now) {
                     SourceState::Fresh { age, keys }
@@ -157,6 +182,7 @@ impl KeySource {
             retry_in: outage.map(|outage| outage.retry_at.saturating_sub(now)),
             succeeded: state.succeeded,
             failed: state.failed,
+            state_writes: self.kept.as_ref().map(Kept::writes),
         }
     }
 
@@ -257,11 +283,27 @@ impl KeySource {
         self.used.store(false, Ordering::Relaxed);
         let source = Arc::clone(self);
         tokio::spawn(async move {
+            source.restore().await;
             let limit = Duration::from_millis(source.timeout_millis.load(Ordering::Relaxed));
             let fetched = source.fetcher.fetch(limit).await;
             source.end(number, landing, fetched);
         });
         flight
+    }
+
+    /// Takes the keys of an earlier run, if there are any and this was not done before; never over fetched ones.
+    async fn restore(&self) {
+        let Some(kept) = &self.kept else {
+            return;
+        };
+        let install = |restored: Restored| {
+            let now = self.clock.monotonic();
+            let (keys, age) = (restored.keys.len(), restored.age.as_secs());
+            let snapshot = Snapshot::restored(restored.keys, restored.age, now);
+            self.snapshot.store(Some(Arc::new(snapshot)));
+            tracing::info!(target: "upstream", connector = self.name(), keys, age, "keys of an earlier run are used until the first fetch");
+        };
+        kept.restore(install).await;
     }
 
     fn end(&self, number: u64, landing: Landing, fetched: Result<Fetched, FetchError>) {
@@ -295,6 +337,9 @@ impl KeySource {
         let lifetime = lifetime(configured, fetched.max_age);
         let spread = rand::random::<f64>() * 2.0 - 1.0;
         let keys = fetched.keys.len();
+        if let Some(kept) = &self.kept {
+            kept.keep(fetched.document);
+        }
         let snapshot = Arc::new(Snapshot::new(fetched.keys, number, now, lifetime, spread));
         self.seen.forget(snapshot.keys.kids());
         let skipped = {

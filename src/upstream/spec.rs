@@ -1,8 +1,13 @@
 //! Where a connector's keys come from, as configured.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::record::hex;
 
 /// The source of a connector's keys and how to reach it.
 #[derive(Clone)]
@@ -97,5 +102,89 @@ impl SourceKey {
             bearer_file: spec.bearer_file.clone().filter(|_| !file),
             ca_file: spec.ca_file.clone().filter(|_| !file),
         }
+    }
+
+    /// A name for the source that says nothing of it: 64 hexadecimal digits, the same in each run.
+    pub(super) fn digest(&self) -> String {
+        let mut context = Context::new(&SHA256);
+        // Each part behind its length, so that no two sources have the same parts.
+        let mut part = |bytes: &[u8]| {
+            context.update(&(bytes.len() as u64).to_be_bytes());
+            context.update(bytes);
+        };
+        let (kind, location): (&[u8], &[u8]) = match &self.location {
+            Location::Discovery => (b"discovery", b""),
+            Location::JwksUri(uri) => (b"jwks_uri", uri.as_bytes()),
+            Location::JwksFile(path) => (b"jwks_file", path.as_os_str().as_bytes()),
+        };
+        part(kind);
+        part(location);
+        let (issuer, hosts) = self
+            .discovery
+            .as_ref()
+            .map_or(("", &[][..]), |(issuer, hosts)| {
+                (issuer.as_str(), hosts.as_slice())
+            });
+        part(issuer.as_bytes());
+        part(&(hosts.len() as u64).to_be_bytes());
+        for host in hosts {
+            part(host.as_bytes());
+        }
+        part(&[u8::from(self.insecure_http)]);
+        part(&(self.headers.len() as u64).to_be_bytes());
+        for (name, value) in &self.headers {
+            part(name.as_bytes());
+            part(value.as_bytes());
+        }
+        for path in [&self.bearer_file, &self.ca_file] {
+            part(&[u8::from(path.is_some())]);
+            part(
+                path.as_ref()
+                    .map_or(&[][..], |path| path.as_os_str().as_bytes()),
+            );
+        }
+        hex(context.finish().as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_that_share_no_cache_share_no_name() {
+        let base = SourceSpec::new("https://a", Location::Discovery);
+        let with = |change: fn(&mut SourceSpec)| {
+            let mut spec = base.clone();
+            change(&mut spec);
+            SourceKey::of(&spec)
+        };
+        let keys = [
+            with(|_| {}),
+            with(|spec| spec.issuer = "https://b".into()),
+            with(|spec| spec.location = Location::JwksUri("https://a".into())),
+            with(|spec| spec.location = Location::JwksFile("https://a".into())),
+            with(|spec| spec.jwks_hosts = vec!["ab".into()]),
+            with(|spec| spec.jwks_hosts = vec!["a".into(), "b".into()]),
+            with(|spec| spec.insecure_http = true),
+            with(|spec| spec.headers = vec![("a".into(), "1".into())]),
+            with(|spec| spec.headers = vec![("a".into(), "2".into())]),
+            with(|spec| spec.headers = vec![("a1".into(), String::new())]),
+            with(|spec| spec.bearer_file = Some("f".into())),
+            with(|spec| spec.ca_file = Some("f".into())),
+        ];
+        for (index, key) in keys.iter().enumerate() {
+            let digest = key.digest();
+            assert!(digest.len() == 64 && digest.bytes().all(|c| c.is_ascii_hexdigit()));
+            for other in &keys[..index] {
+                assert_ne!(other.digest(), digest);
+            }
+        }
+        // How long keys are fresh and how long a fetch may take does not change whose keys they are.
+        let same = with(|spec| {
+            spec.max_age = Some(Duration::from_secs(1));
+            spec.timeout = Duration::from_secs(1);
+        });
+        assert_eq!(same.digest(), keys[0].digest());
     }
 }

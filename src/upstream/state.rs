@@ -1,5 +1,6 @@
 //! What a source remembers about its fetches: the one under way, failures, counts, the cooldown of unknown kids.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::jose::Skipped;
@@ -7,6 +8,7 @@ use crate::jose::Skipped;
 use super::error::{FetchError, KeysError, UnavailableKind};
 use super::flight::{Flight, Landing, take_off};
 use super::snapshot::{Snapshot, back_off};
+use super::status::Degraded;
 
 /// How long after one fetch for an unknown kid the next one may begin.
 const COOLDOWN: Duration = Duration::from_secs(30);
@@ -22,6 +24,7 @@ pub(super) struct State {
     outage: Option<Outage>,
     kid_fetch_at: Option<Duration>,
     skipped: Vec<Skipped>,
+    counts: Vec<Weak<Degraded>>,
 }
 
 /// Failures in a row since the last good fetch.
@@ -79,14 +82,16 @@ impl State {
         match (&self.outage, snapshot) {
             (Some(outage), _) => now >= outage.retry_at,
             (None, None) => true,
-            (None, Some(snapshot)) => used && snapshot.wants_refresh(now),
+            (None, Some(snapshot)) => snapshot.is_restored() || used && snapshot.wants_refresh(now),
         }
     }
 
     /// Notes a good fetch; gives the keys it left out if they differ from the last time.
     pub(super) fn succeed(&mut self, skipped: Vec<Skipped>) -> Option<Vec<Skipped>> {
         self.flight = None;
-        self.outage = None;
+        if self.outage.take().is_some() {
+            self.each_count(Degraded::fewer);
+        }
         self.succeeded += 1;
         if skipped == self.skipped {
             return None;
@@ -101,10 +106,28 @@ impl State {
         self.failed += 1;
         let before = self.outage.as_ref().map_or(0, |outage| outage.failures);
         let failures = before.saturating_add(1);
-        self.outage = Some(Outage {
+        let outage = Outage {
             error,
             retry_at: now + back_off(failures, spread),
             failures,
-        });
+        };
+        if self.outage.replace(outage).is_none() {
+            self.each_count(Degraded::more);
+        }
+    }
+
+    /// From now on the source counts in `count` while it is degraded. Two sets of sources may share one for a while.
+    pub(super) fn count_in(&mut self, count: &Arc<Degraded>) {
+        self.counts.retain(|known| known.strong_count() > 0);
+        self.counts.push(Arc::downgrade(count));
+        if self.outage.is_some() {
+            count.more();
+        }
+    }
+
+    fn each_count(&self, change: impl Fn(&Degraded)) {
+        for count in self.counts.iter().filter_map(Weak::upgrade) {
+            change(&count);
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! How a key source is doing, for health checks, `check` and start-up lines.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::error::FetchError;
+use super::kept::StateWrites;
 
 /// A source's state at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct SourceStatus {
     pub succeeded: u64,
     /// How many fetches failed.
     pub failed: u64,
+    /// How often the keys were written to the state directory; `None` where they are not kept.
+    pub state_writes: Option<StateWrites>,
 }
 
 /// Whether a source has keys.
@@ -43,7 +47,34 @@ pub enum SourceState {
     Failed,
 }
 
+/// How many of a set of sources are degraded.
+///
+/// A source becomes degraded when a fetch fails and whole when one succeeds, never by time alone: so counting these
+/// two moments, under the source's own lock, is exact.
+#[derive(Debug, Default)]
+pub struct Degraded(AtomicUsize);
+
+impl Degraded {
+    /// Whether no source is degraded.
+    pub fn is_none(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn more(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn fewer(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl SourceStatus {
+    /// Whether no fetch has ended yet; there may be keys of an earlier run.
+    pub fn is_untried(&self) -> bool {
+        self.succeeded + self.failed == 0
+    }
+
     /// Whether an operator should look: the last fetch failed.
     pub fn is_degraded(&self) -> bool {
         self.last_error.is_some()

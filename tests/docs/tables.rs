@@ -172,7 +172,7 @@ fn events_and_metrics_are_those_of_the_tables() {
     let toml = swap(
         &toml,
         "\n[keys]",
-        "\n[server]\nadmin_listen = \"127.0.0.1:0\"\n\n[keys]",
+        "\n[server]\nadmin_listen = \"127.0.0.1:0\"\nstate_dir = \".\"\n\n[keys]",
     );
     let more = r#"
         [[connectors.rules]]

@@ -5,11 +5,12 @@ mod fetching;
 mod issuer;
 mod lookups;
 mod outages;
+mod state_dir;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use remint::clock::ManualClock;
+use remint::clock::{Clock, ManualClock};
 use remint::jose::Algorithm;
 use remint::upstream::{
     FetchError, KeySource, KeysError, Location, SourceSpec, UnavailableKind, Upstreams,
