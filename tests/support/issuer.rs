@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
@@ -21,6 +22,10 @@ pub(crate) enum Answer {
     Hang,
     /// The end of the connection.
     Close,
+    /// These bytes, head and all.
+    Raw(Vec<u8>),
+    /// The same, one byte a second.
+    Trickle(Vec<u8>),
 }
 
 #[derive(Default)]
@@ -99,6 +104,20 @@ fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) {
         Answer::Page(kind, body) => (200, kind, body),
         Answer::Status(status) => (status, "text/plain", String::new()),
         Answer::Close => return,
+        Answer::Raw(bytes) => {
+            // The caller may have read enough.
+            let _ = stream.write_all(&bytes);
+            return;
+        }
+        Answer::Trickle(bytes) => {
+            for byte in bytes {
+                if stream.write_all(&[byte]).is_err() {
+                    return;
+                }
+                thread::sleep(Duration::from_secs(1));
+            }
+            return;
+        }
         Answer::Hang => {
             // The caller gives up by closing.
             let _ = stream.read(&mut [0]);

@@ -1,11 +1,18 @@
 //! Upstream keys over real sockets: what is fetched and when, and what is answered meanwhile.
 #![cfg(test)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod fetching;
+mod floods;
 mod issuer;
 mod lookups;
 mod outages;
+mod restarts;
 mod state_dir;
+mod trouble;
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
