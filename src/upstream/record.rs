@@ -161,7 +161,7 @@ mod tests {
             (at(AT), Ok(record())),
             (at(AT + 24 * 3600 - 1), Ok(record())),
             (at(AT + 24 * 3600), Err(Unfit::TooOld)),
-            (at(AT) - Duration::from_millis(1), Err(Unfit::Future)),
+            (Duration::from_millis(AT * 1000 - 1), Err(Unfit::Future)),
             (Duration::ZERO, Err(Unfit::Future)),
         ] {
             assert_eq!(Record::decode(&bytes, "s", now), expected);

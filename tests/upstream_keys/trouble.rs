@@ -119,7 +119,7 @@ fn no_answer_of_an_issuer_stops_exchanges() {
         load.goes_on();
         world.sick.set(path, healthy);
         until("it recovers", || {
-            world.advance(60);
+            world.advance(5);
             world.status("sick").last_error.is_none()
         });
     }

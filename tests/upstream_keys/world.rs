@@ -80,11 +80,12 @@ impl World {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// Moves the clock until the keys of the sick issuer have been asked for once more, and gives its status then.
+    /// Moves the clock and uses the keys of the sick issuer; gives its status when they have been asked for once more.
     pub(crate) fn next_fetch(&self, seconds: u64) -> SourceStatus {
         let fetches = |status: &SourceStatus| status.succeeded + status.failed;
         let before = fetches(&self.status("sick"));
         self.advance(seconds);
+        self.exchange(&self.job(&self.sick, &P256, "e1"));
         until("the issuer is asked again", || {
             fetches(&self.status("sick")) > before
         });
