@@ -23,7 +23,7 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) keys: KeySet,
-    /// The number of the fetch that gave them, counted from 1.
+    /// The number of the fetch that gave them, counted from 1; 0 where an earlier run fetched them.
     pub(super) number: u64,
     /// When this process got them.
     since: Duration,
@@ -52,7 +52,7 @@ impl Snapshot {
         }
     }
 
-    /// Keys that an earlier run fetched `age` ago: never fresh, and due for a fetch at once.
+    /// Keys that an earlier run fetched `age` ago: never fresh, so the first lookup that they answer causes a fetch.
     pub(super) fn restored(keys: KeySet, age: Duration, now: Duration) -> Self {
         Self {
             keys,
@@ -62,11 +62,6 @@ impl Snapshot {
             fresh_until: now,
             refresh_at: now,
         }
-    }
-
-    /// Whether an earlier run fetched the keys.
-    pub(super) fn is_restored(&self) -> bool {
-        self.number == 0
     }
 
     /// How long ago the keys were fetched.

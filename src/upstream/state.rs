@@ -82,7 +82,7 @@ impl State {
         match (&self.outage, snapshot) {
             (Some(outage), _) => now >= outage.retry_at,
             (None, None) => true,
-            (None, Some(snapshot)) => snapshot.is_restored() || used && snapshot.wants_refresh(now),
+            (None, Some(snapshot)) => used && snapshot.wants_refresh(now),
         }
     }
 

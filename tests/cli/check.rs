@@ -47,6 +47,26 @@ fn a_good_config_is_ok() {
 }
 
 #[test]
+fn a_state_dir_that_is_missing_is_a_warning_and_a_file_in_its_place_an_error() {
+    let at = |name: &str| good().replace("[server]", &format!("[server]\nstate_dir = {name:?}"));
+    let check = |name: &str, code| {
+        let site = Site::new(&at(name));
+        let run = site.run(&["check", "--format", "json"]).exits(code);
+        // Looking is all that `check` does.
+        let entries = std::fs::read_dir(site.folder()).unwrap();
+        assert_eq!(entries.count(), 2);
+        report(&run)
+    };
+    let missing = check("state", 0);
+    assert_eq!(paths(&missing, "warnings"), ["server.state_dir"]);
+    let file = check("jwks.json", 64);
+    assert_eq!(paths(&file, "errors"), ["server.state_dir"]);
+    let words = file["errors"][0]["message"].as_str().unwrap();
+    assert!(words.contains("is not a folder"), "{words}");
+    assert_eq!(paths(&check(".", 0), "warnings"), [""; 0]);
+}
+
+#[test]
 fn the_closed_list_of_shared_issuers_is_printed() {
     let site = Site::new(&good());
     let text = site.run(&["check"]).exits(0);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use remint::upstream::{
@@ -133,6 +133,26 @@ async fn kept_keys_answer_before_the_first_fetch_ends() {
 }
 
 #[tokio::test]
+async fn kept_keys_are_read_without_a_lookup_and_never_replace_fetched_ones() {
+    let issuer = Issuer::with_keys(&["a"]).await;
+    let folder = kept(&issuer).await;
+    issuer.hold();
+    let run = Run::start(folder.path(), &keys_at(&issuer), T0 + 3600);
+    let state = || run.bench.source.status().state;
+    until("they are read", || {
+        matches!(state(), SourceState::Stale { keys: 1, .. })
+    })
+    .await;
+    until("the issuer is asked", || issuer.hits("/keys") == 2).await;
+    issuer.release();
+    issuer.set_keys(&["b", "c"]);
+    let run = Run::start(folder.path(), &keys_at(&issuer), T0 + 3600);
+    run.written(1).await;
+    assert_eq!(run.find("a").await, Err(KeysError::Unknown));
+    assert_eq!(run.find("c").await, Ok(1));
+}
+
+#[tokio::test]
 async fn kept_keys_end_after_a_day_and_are_not_believed_from_the_future() {
     let issuer = Issuer::with_keys(&["a"]).await;
     let folder = kept(&issuer).await;
@@ -187,6 +207,11 @@ async fn what_is_damaged_or_not_ours_is_not_used() {
         assert_failed(found_after(folder.path(), &spec, T0 + 60).await);
     }
     mode(0o600);
+    // Only root can make such a file.
+    if chown(&file, Some(1), None).is_ok() {
+        assert_failed(found_after(folder.path(), &spec, T0 + 60).await);
+        chown(&file, Some(0), None).unwrap();
+    }
     let elsewhere = tempfile::tempdir().unwrap();
     let target = elsewhere.path().join("target");
     fs::rename(&file, &target).unwrap();
