@@ -119,6 +119,7 @@ impl Parts {
             grants,
             exchange,
             issuers,
+            proxies: settings.server.trusted_proxies.clone(),
             health: Arc::clone(&state) as Arc<dyn Health>,
             clock: Arc::clone(clock),
             random: Arc::clone(random),
@@ -254,6 +255,11 @@ impl App {
     /// The configured client with this id, taken as authenticated.
     pub fn client(&self, id: &str) -> Option<clients::Identity> {
         self.site.exchange.client(id)
+    }
+
+    /// Where the accept loops of each role count their connections.
+    pub fn connections(&self) -> &http::Connections {
+        &self.site.metrics.connections
     }
 
     /// The issuers, and the public documents of each.

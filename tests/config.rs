@@ -110,6 +110,9 @@ fn fills_in_the_defaults() {
     assert_eq!(settings.server.socket_mode.0, 0o660);
     assert!(settings.server.metadata_listen.is_empty());
     assert!(settings.server.admin_listen.is_none());
+    assert!(settings.server.trusted_proxies.is_empty());
+    assert!(settings.server.tls.is_none());
+    assert_eq!(settings.limits.max_connections, 10_000);
     assert!(settings.keys.file.is_absolute() && settings.keys.file.ends_with("jwks.json"));
     assert!(settings.keys.signing.is_none() && settings.keys.default_alg.is_none());
     assert_eq!(settings.tokens.max_lifetime, Duration::from_secs(3600));
@@ -437,7 +440,21 @@ server.metadata_listen = ["unix:a"] ;; server.admin_listen = "unix:a" => server.
 server.socket_mode = 660          => server.socket_mode: the number 660 | "0660"
 server.socket_mode = "rw-rw----"  => server.socket_mode: "rw-rw----" | "0660"
 server.socket_mode = "0440"       => server.socket_mode: "0440" | lets somebody write
-limits.max_connections = 1        => limits: unknown key
+server.trusted_proxies = "10.0.0.0/8" => server.trusted_proxies: ["10.0.0.0/8"]
+server.trusted_proxies = ["10.0.0.0/40"] => server.trusted_proxies[0]: "10.0.0.0/40" | "10.0.0.0/8"
+server.trusted_proxies = ["proxy"] => server.trusted_proxies[0]: "proxy" | a network
+server.tls.cert_file = "c"        => server.tls.key_file: missing
+server.tls.key_file = "k"         => server.tls.cert_file: missing
+server.tls = "c"                  => server.tls: the string "c" | [server.tls]
+server.tls.cert_file = "c" ;; server.tls.key_file = "k" ;; server.tls.client_auth = "required" => server.tls.client_auth: client_ca_file
+server.tls.cert_file = "c" ;; server.tls.key_file = "k" ;; server.tls.client_ca_file = "a" ;; server.tls.client_auth = "yes" => server.tls.client_auth: "yes" | "required"
+server.tls.cert_file = "c" ;; server.tls.key_file = "k" ;; server.tls.listen = ["unix:a"] => server.tls.listen[0]: found "unix: | host:port
+server.tls.cert_file = "c" ;; server.tls.key_file = "k" ;; server.tls.listen = ["127.0.0.1:8080"] => server.tls.listen[0]: "127.0.0.1:8080" | server.listen[0]
+server.listen = [] ;; server.tls.cert_file = "c" ;; server.tls.key_file = "k" ;; server.tls.metadata_listen = ["a:1"] => server.listen: empty list
+limits.max_connections = 0        => limits.max_connections: 0 | 1 to
+limits.max_connections = 2000000  => limits.max_connections: 2000000 | 1 to
+limits.max_connections = "10"     => limits.max_connections: the string "10" | a whole number
+limits.max_conections = 10        => limits.max_conections: max_connections
 keys.default_alg = "EdDSA"        => keys.default_alg: "EdDSA" | "ES256"
 keys.signing = {}                 => keys.signing: empty table
 keys.signing.rs256 = "k"          => keys.signing.rs256: capitals
@@ -760,7 +777,7 @@ fn a_wrong_variable_is_named() {
     let table = r#"
 REMINT__SERVER__LISEN=a:1         => server.lisen: unknown key | did you mean `listen`?
 REMINT__ISSUR=x                   => issur: unknown key
-REMINT__LIMITS__X=1               => limits: unknown key
+REMINT__LIMITS__X=1               => limits.x: unknown key
 REMINT__SERVER__LISTEN=a:1,b      => server.listen[1]: "b"
 REMINT__TOKENS__LEEWAY=1 minute   => tokens.leeway: "1 minute"
 REMINT__KEYS__DEFAULT_ALG=        => keys.default_alg: empty string

@@ -28,7 +28,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
     let loaded = load::load(&args.config, &load::machine());
     let mut problems = loaded.problems;
     match (&loaded.built, args.online) {
-        (Some((settings, app)), true) => {
+        (Some(load::Built { settings, app, .. }), true) => {
             let found = &mut problems;
             serve::block_on(async move {
                 online::check(settings, app, found).await;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use hyper_util::service::TowerToHyperService;
 use serde_json::json;
@@ -26,7 +27,7 @@ pub(super) fn run(listen: SocketAddr, format: LogFormat) -> ExitCode {
 }
 
 async fn demo(listen: SocketAddr) -> ExitCode {
-    let Some(stop) = serve::stop_signal() else {
+    let Some(stop) = serve::Stop::listen() else {
         return ExitCode::FAILURE;
     };
     let next_port = |port: u16| port.checked_add(u16::from(port != 0));
@@ -59,7 +60,7 @@ async fn demo(listen: SocketAddr) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let Some(app) = build(&origin, &practice_origin, &surroundings) else {
+    let Some((app, limits)) = build(&origin, &practice_origin, &surroundings) else {
         return ExitCode::from(BAD_CONFIG);
     };
     let practising = tokio::spawn(serve(
@@ -69,7 +70,7 @@ async fn demo(listen: SocketAddr) -> ExitCode {
         std::future::pending(),
     ));
     instruct(&origin, &practice_origin);
-    let status = serve::run_until(stop, app, Listeners::only(remint)).await;
+    let status = serve::run_until(stop, app, Listeners::only(remint), limits, Duration::ZERO).await;
     practising.abort();
     status
 }
@@ -86,7 +87,11 @@ fn origin(listener: &TcpListener) -> Option<String> {
     Some(format!("http://{address}"))
 }
 
-fn build(origin: &str, practice: &str, surroundings: &Surroundings) -> Option<App> {
+fn build(
+    origin: &str,
+    practice: &str,
+    surroundings: &Surroundings,
+) -> Option<(App, config::Limits)> {
     let mut problems = Problems::new();
     let keys: Result<Vec<_>, _> = SigningAlgorithm::ALL
         .into_iter()
@@ -98,12 +103,9 @@ fn build(origin: &str, practice: &str, surroundings: &Surroundings) -> Option<Ap
     let keys = json!({ "keys": keys }).to_string();
     let settings = config::load_toml(&site(origin, practice), &mut problems);
     let app = settings.and_then(|settings| {
-        App::build(
-            &settings,
-            Some(keys.as_bytes()),
-            surroundings,
-            &mut problems,
-        )
+        let keys = Some(keys.as_bytes());
+        let app = App::build(&settings, keys, surroundings, &mut problems)?;
+        Some((app, settings.limits))
     });
     if app.is_none() {
         load::report(&problems);

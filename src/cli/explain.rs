@@ -55,7 +55,7 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
     };
     let loaded = load::load(&args.config, &load::with_clock(clock));
     load::report(&loaded.problems);
-    let Some((settings, app)) = loaded.built else {
+    let Some(load::Built { settings, app, .. }) = loaded.built else {
         return ExitCode::from(BAD_CONFIG);
     };
     let mut token = String::new();

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{BAD_CONFIG, out, serve};
+use super::{BAD_CONFIG, out, own_tls, serve};
 use crate::config::problems::{Problems, Severity};
 use crate::config::{self, Address, Server};
 
@@ -39,10 +39,11 @@ pub(super) fn run(config: &Path) -> ExitCode {
 }
 
 async fn health(server: &Server) -> ExitCode {
-    let Some(address) = server.admin_listen.as_ref().or(server.listen.first()) else {
+    let Some((address, over_tls)) = listener(server) else {
+        out::error("error: no listener has an address (write server.admin_listen)");
         return ExitCode::from(BAD_CONFIG);
     };
-    let asked = tokio::time::timeout(PATIENCE, ask(address)).await;
+    let asked = tokio::time::timeout(PATIENCE, ask(address, over_tls)).await;
     let why = match asked {
         Ok(Ok((StatusCode::OK, word))) => {
             out::line(word);
@@ -59,13 +60,29 @@ async fn health(server: &Server) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Whom to ask, and whether over TLS: plain ones first, then one that asks for no client certificate.
+fn listener(server: &Server) -> Option<(&Address, bool)> {
+    let plain = server.admin_listen.iter().chain(&server.listen);
+    let plain = plain.chain(&server.metadata_listen);
+    let tls = server.tls.iter();
+    let tls = tls.flat_map(|tls| tls.metadata_listen.iter().chain(&tls.listen));
+    let mut all = plain
+        .map(|plain| (plain, false))
+        .chain(tls.map(|tls| (tls, true)));
+    all.next()
+}
+
 /// The status and the word of `/healthz/ready` at `address`.
-async fn ask(address: &Address) -> Result<(StatusCode, String), BoxError> {
+async fn ask(address: &Address, over_tls: bool) -> Result<(StatusCode, String), BoxError> {
     match address {
         Address::Unix(path) => converse(UnixStream::connect(path).await?, "localhost").await,
         Address::Tcp(address) => {
             let address = reachable(address);
-            converse(TcpStream::connect(&address).await?, &address).await
+            let stream = TcpStream::connect(&address).await?;
+            if over_tls {
+                return converse(own_tls::connect(stream).await?, &address).await;
+            }
+            converse(stream, &address).await
         }
     }
 }

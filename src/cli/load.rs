@@ -7,6 +7,7 @@ use crate::app::{App, Surroundings};
 use crate::clock::Clock;
 use crate::config::problems::{Problem, Problems, Severity};
 use crate::config::{self, Settings};
+use crate::http::serve::Tls;
 use crate::{cli::out, keyfile};
 
 /// The machine's clock and randomness.
@@ -19,10 +20,18 @@ pub(super) fn with_clock(clock: Arc<dyn Clock>) -> Surroundings {
     Surroundings { clock, ..machine() }
 }
 
+/// A configuration without errors, and what was made of it.
+pub(super) struct Built {
+    pub(super) settings: Settings,
+    pub(super) app: App,
+    /// Of `[server.tls]`, where it stands in the file.
+    pub(super) tls: Option<Tls>,
+}
+
 /// Everything that a configuration file yields.
 pub(super) struct Loaded {
     pub(super) problems: Problems,
-    pub(super) built: Option<(Settings, App)>,
+    pub(super) built: Option<Built>,
 }
 
 /// Reads the configuration and the key file, and builds the instance.
@@ -31,8 +40,15 @@ pub(super) fn load(path: &Path, surroundings: &Surroundings) -> Loaded {
     let settings = config::load(path, config::process_environment(), &mut problems);
     let built = settings.and_then(|settings| {
         let keys = keyfile::read(&settings.keys.file, &mut problems);
+        let now = surroundings.clock.unix();
+        let tls = settings.server.tls.as_ref();
+        let tls = tls.map(|tls| Tls::load(tls, now, &mut problems));
         let app = App::build(&settings, keys.as_deref(), surroundings, &mut problems)?;
-        Some((settings, app))
+        Some(Built {
+            settings,
+            app,
+            tls: tls.flatten(),
+        })
     });
     Loaded { problems, built }
 }

@@ -1,7 +1,9 @@
 //! The command line: one file per command.
 
+mod activation;
 mod check;
 mod demo;
+mod descriptors;
 mod explain;
 mod health;
 mod keys;
@@ -9,8 +11,10 @@ mod lines;
 mod listeners;
 mod load;
 mod logging;
+mod notify;
 mod online;
 mod out;
+mod own_tls;
 mod practice;
 mod publish;
 mod serve;

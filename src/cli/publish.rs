@@ -35,7 +35,7 @@ pub(super) fn run(args: &PublishArgs) -> ExitCode {
     let files = loaded
         .built
         .as_ref()
-        .map(|(settings, app)| plan(settings, app, &mut loaded.problems));
+        .map(|load::Built { settings, app, .. }| plan(settings, app, &mut loaded.problems));
     load::report(&loaded.problems);
     let Some(files) = files.filter(|_| !loaded.problems.has_errors()) else {
         return ExitCode::from(BAD_CONFIG);

@@ -3,19 +3,23 @@
 use std::future::Future;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::service::TowerToHyperService;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::listeners::Listeners;
-use super::{BAD_CONFIG, LogFormat, load, logging, out};
+use super::{BAD_CONFIG, LogFormat, activation, descriptors, load, logging, notify, out};
 use crate::app::App;
-use crate::config::{Issuer, Settings};
+use crate::config::{self, Issuer};
 use crate::http::Role;
-use crate::http::serve::{Drained, Limits, Listener, serve};
+use crate::http::serve::{Drained, Limits, Listener, Tls, serve_counted};
 use crate::upstream::Upstreams;
+
+/// How long the main listeners stay open once readiness says 503, so that load balancers see it.
+const NOTICE: Duration = Duration::from_secs(1);
 
 /// What the listeners beside the main ones may take up; their replies are short.
 const BESIDE: Limits = Limits {
@@ -34,8 +38,9 @@ const BETWEEN_EVENTS: u32 = 8;
 
 /// Serves until a signal; an unusable configuration or address ends it before anything is served.
 pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
+    let passed = activation::take();
     let loaded = load::load(config, &load::machine());
-    let Some((settings, app)) = loaded.built else {
+    let Some(built) = loaded.built else {
         load::report(&loaded.problems);
         return ExitCode::from(BAD_CONFIG);
     };
@@ -47,7 +52,7 @@ pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
         // A reader of JSON lines can do nothing with other ones.
         LogFormat::Json => load::log(&loaded.problems),
     }
-    block_on(listen(&settings, app))
+    block_on(listen(built, passed))
 }
 
 /// Runs `work` on a runtime of its own.
@@ -57,7 +62,12 @@ pub(super) fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
         .event_interval(BETWEEN_EVENTS)
         .build()
     {
-        Ok(runtime) => runtime.block_on(work),
+        Ok(runtime) => {
+            let status = runtime.block_on(work);
+            // What still waits for a name server or a hash is not waited for.
+            runtime.shutdown_background();
+            status
+        }
         Err(error) => {
             out::error(format_args!("error: the runtime cannot start: {error}"));
             ExitCode::FAILURE
@@ -65,11 +75,21 @@ pub(super) fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-async fn listen(settings: &Settings, app: App) -> ExitCode {
-    let Some(stop) = stop_signal() else {
+async fn listen(
+    built: load::Built,
+    passed: Result<Vec<(activation::Use, activation::Passed)>, String>,
+) -> ExitCode {
+    let load::Built { settings, app, tls } = built;
+    let Some(stop) = Stop::listen() else {
         return ExitCode::FAILURE;
     };
-    let listeners = match Listeners::open(&settings.server).await {
+    descriptors::raise(settings.limits.max_connections);
+    let tls: Option<Arc<Tls>> = tls.map(Arc::new);
+    let opened = match passed {
+        Ok(passed) => Listeners::open(&settings.server, tls.as_ref(), passed).await,
+        Err(error) => Err(error),
+    };
+    let listeners = match opened {
         Ok(listeners) => listeners,
         Err(error) => {
             out::error(format_args!("error: {error}"));
@@ -83,22 +103,52 @@ async fn listen(settings: &Settings, app: App) -> ExitCode {
     if let Some(proxies) = Upstreams::proxies() {
         tracing::info!("upstream keys are fetched through {proxies}");
     }
-    run_until(stop, app, listeners).await
+    run_until(stop, app, listeners, settings.limits, NOTICE).await
 }
 
-/// Serves `app` on `listeners` until `stop`, then lets what is in flight finish.
+/// Serves `app` on `listeners` until `stop`, then lets what is in flight finish, unless told to stop again.
+///
+/// For `notice` the main listeners stay open while readiness already says that they will not.
 pub(super) async fn run_until(
-    stop: impl Future<Output = ()>,
+    mut stop: Stop,
     app: App,
     listeners: Listeners,
+    limits: config::Limits,
+    notice: Duration,
 ) -> ExitCode {
+    let (end, mut told) = watch::channel(());
+    let serving = serve_all(&app, listeners, limits, notice, async move {
+        let _ = told.changed().await;
+    });
+    let mut serving = std::pin::pin!(serving);
+    notify::ready();
+    tokio::select! {
+        // It ends only after it was told to.
+        () = &mut serving => return ExitCode::SUCCESS,
+        () = stop.again() => {}
+    }
+    tracing::info!("stopping: requests in flight have 10 s to finish");
+    notify::stopping();
+    app.drain();
+    drop(end);
+    tokio::select! {
+        () = &mut serving => ExitCode::SUCCESS,
+        () = stop.again() => {
+            tracing::warn!("told to stop again: requests in flight were cut off");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves on all listeners until `shutdown`, and until they have drained.
+async fn serve_all(
+    app: &App,
+    listeners: Listeners,
+    limits: config::Limits,
+    notice: Duration,
+    shutdown: impl Future<Output = ()>,
+) {
     let maintenance = app.start();
-    let app = &app;
-    let shutdown = async move {
-        stop.await;
-        tracing::info!("stopping: requests in flight have 10 s to finish");
-        app.drain();
-    };
     // The others tell what goes on, so they stay until the main listeners have drained.
     let (up, gone) = watch::channel(());
     let beside = |role, listeners, limits| {
@@ -107,9 +157,19 @@ pub(super) async fn run_until(
             let _ = gone.changed().await;
         }))
     };
-    let metadata = beside(Role::Metadata, listeners.metadata, BESIDE);
+    let max_connections = limits.max_connections;
+    let limits = Limits {
+        max_connections,
+        ..BESIDE
+    };
+    let metadata = beside(Role::Metadata, listeners.metadata, limits);
     let admin = beside(Role::Admin, listeners.admin, ADMIN);
-    let main = answer(app, Role::Main, listeners.main, Limits::DEFAULT, shutdown);
+    let limits = Limits {
+        notice,
+        max_connections,
+        ..Limits::DEFAULT
+    };
+    let main = answer(app, Role::Main, listeners.main, limits, shutdown);
     let mut main = std::pin::pin!(main);
     let drained = tokio::select! {
         drained = &mut main => drained,
@@ -122,7 +182,6 @@ pub(super) async fn run_until(
         tracing::warn!(abandoned = drained.abandoned, "requests were cut off");
     }
     tracing::info!("stopped");
-    ExitCode::SUCCESS
 }
 
 /// Serves what belongs to `role`, until `shutdown`.
@@ -134,7 +193,8 @@ fn answer<F: Future<Output = ()>>(
     shutdown: F,
 ) -> impl Future<Output = Drained> + use<F> {
     let service = TowerToHyperService::new(warp::service(app.routes_for(role)));
-    serve(listeners, service, limits, shutdown)
+    let counts = app.connections().of(role);
+    serve_counted(listeners, service, limits, counts, shutdown)
 }
 
 /// Logs the state of each connector's keys, once each was tried for the first time.
@@ -152,21 +212,35 @@ async fn tell_connectors(app: &App) {
     }
 }
 
-/// Waits for SIGTERM or SIGINT. From the call on neither kills, so call it before there is anything
-/// to tidy up, and before anybody is told that it runs; `None` after having said what is wrong.
-pub(super) fn stop_signal() -> Option<impl Future<Output = ()>> {
-    let signals = signal(SignalKind::terminate())
-        .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-    match signals {
-        Ok((mut terminate, mut interrupt)) => Some(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT. Once it is there neither kills, so it comes before there is anything to tidy up, and
+/// before anybody is told that it runs.
+pub(super) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    /// Takes both signals; `None` after having said what is wrong.
+    pub(super) fn listen() -> Option<Self> {
+        let signals = signal(SignalKind::terminate())
+            .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
+        match signals {
+            Ok((terminate, interrupt)) => Some(Self {
+                terminate,
+                interrupt,
+            }),
+            Err(error) => {
+                out::error(format_args!("error: signals cannot be handled: {error}"));
+                None
             }
-        }),
-        Err(error) => {
-            out::error(format_args!("error: signals cannot be handled: {error}"));
-            None
+        }
+    }
+
+    /// Waits for the next of them.
+    async fn again(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
     }
 }

@@ -8,7 +8,10 @@ use config::ValueKind;
 use super::address::{Address, SocketMode};
 use super::client::{Client, read_client};
 use super::connector::{Connector, read_connector};
+use super::limits::{Limits, read_limits};
+use super::proxies::Proxies;
 use super::section::Section;
+use super::tls::{Tls, read_tls};
 
 /// Everything a configuration file says, with its defaults filled in.
 ///
@@ -24,6 +27,8 @@ pub struct Settings {
     pub keys: Keys,
     /// `[tokens]`.
     pub tokens: Tokens,
+    /// `[limits]`.
+    pub limits: Limits,
     /// `[[connectors]]`, in the order of the file.
     pub connectors: Vec<Connector>,
     /// `[[clients]]`, in the order of the file.
@@ -62,6 +67,10 @@ pub struct Server {
     pub admin_listen: Option<Address>,
     /// Where last-good upstream keys survive a restart; absent: nowhere.
     pub state_dir: Option<PathBuf>,
+    /// From whom `X-Forwarded-For` and its like are believed.
+    pub trusted_proxies: Proxies,
+    /// `[server.tls]`; absent: no TLS.
+    pub tls: Option<Tls>,
 }
 
 /// `[keys]`: what signs.
@@ -107,6 +116,8 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
             metadata_listen: server.optional("metadata_listen").unwrap_or_default(),
             admin_listen: server.optional("admin_listen"),
             state_dir: server.optional("state_dir"),
+            trusted_proxies: server.optional("trusted_proxies").unwrap_or_default(),
+            tls: read_tls(server),
         }),
         keys: root.table("keys", |keys| Keys {
             file: keys
@@ -122,6 +133,7 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
             leeway: tokens.optional("leeway").unwrap_or(Duration::from_secs(60)),
             subject_format: read_subject_format(tokens),
         }),
+        limits: root.table("limits", read_limits),
         connectors: {
             if root.kind_of("clients").is_none() {
                 root.require("connectors", "without a [[connectors]] no token is accepted, so write at least one with id, issuer, audiences and allow");

@@ -94,6 +94,7 @@ impl Issuers {
     pub(super) fn find(
         &self,
         headers: &HeaderMap,
+        is_https: bool,
         path: &str,
     ) -> Result<Option<Found<'_>>, Refusal> {
         // Two of them are none: what stands before Remint may have read the other one.
@@ -102,7 +103,10 @@ impl Issuers {
         let host = host.and_then(|host| host.to_str().ok());
         match self {
             Self::Listed(issuers) => Ok(find_listed(issuers, host, path)),
-            Self::FromRequest { template, jwks } => find_requested(template, jwks, host, path),
+            Self::FromRequest { template, jwks } => {
+                let issuer = host.and_then(|host| requested_issuer(host, is_https));
+                find_requested(template, jwks, issuer, path)
+            }
         }
     }
 }
@@ -179,13 +183,13 @@ fn plain_host(host: &str, implied: &str) -> String {
 fn find_requested<'a>(
     template: &Metadata,
     jwks: &Value,
-    host: Option<&str>,
+    issuer: Option<String>,
     path: &str,
 ) -> Result<Option<Found<'a>>, Refusal> {
     if !Documents::names(path) {
         return Ok(None);
     }
-    let issuer = host.and_then(requested_issuer).ok_or_else(|| {
+    let issuer = issuer.ok_or_else(|| {
         Refusal::new(
             Reason::ParameterMalformed,
             "the request has no usable Host header, which becomes the issuer here",
@@ -206,8 +210,13 @@ fn find_requested<'a>(
 }
 
 /// The issuer that a `Host` names; only one that a verifier reads as the same host and port.
-fn requested_issuer(host: &str) -> Option<String> {
-    let issuer = format!("http://{}", plain_host(host, ":80"));
+fn requested_issuer(host: &str, is_https: bool) -> Option<String> {
+    let (scheme, implied) = if is_https {
+        ("https", ":443")
+    } else {
+        ("http", ":80")
+    };
+    let issuer = format!("{scheme}://{}", plain_host(host, implied));
     let url = url::Url::parse(&issuer).ok()?;
     let is_same = url.as_str().strip_suffix('/') == Some(issuer.as_str());
     (host.len() <= 255 && url.username().is_empty() && is_same).then_some(issuer)

@@ -16,6 +16,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::Connections;
 use crate::grant::{Connectors, Event, Outcome};
 use crate::jose::Keyring;
 use crate::oauth::Refusal;
@@ -35,6 +36,8 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     duration: Histogram,
+    /// Where the accept loops count.
+    pub connections: Connections,
     /// The label of what concerns no connector.
     none: Arc<str>,
 }
@@ -61,6 +64,8 @@ impl Metrics {
             drop(reloads.get_or_create(&vec![("outcome", outcome)]));
         }
         registry.register("config_reloads", "Reloads of the configuration", reloads);
+        let connections = Connections::default();
+        registry.register_collector(Box::new(connections.clone()));
         registry.register_collector(Box::new(Standing {
             connectors,
             keyring,
@@ -69,6 +74,7 @@ impl Metrics {
             registry,
             requests,
             duration,
+            connections,
             none: "".into(),
         }
     }

@@ -2,7 +2,9 @@
 
 mod accept;
 mod body;
+mod connections;
 mod documents;
+mod forwarded;
 mod health;
 mod issuers;
 mod metrics;
@@ -15,6 +17,8 @@ mod service;
 mod site;
 mod token;
 
+pub use connections::Connections;
+pub use forwarded::Remote;
 pub use issuers::{Issuers, Published};
 pub use metrics::Metrics;
 pub use routes::{Role, routes};

@@ -14,9 +14,10 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 use super::documents::Document;
+use super::forwarded::{self, Remote};
 use super::issuers::Found;
 use super::reply::{self, Dialect};
-use super::serve::Peer;
+use super::serve::{OverTls, Peer};
 use super::{Site, health, request_id, token};
 use crate::oauth::{Reason, Refusal};
 
@@ -42,13 +43,16 @@ enum Route<'a> {
 /// The routes of a site on the listeners of one role; they answer each request, also those for
 /// unknown paths.
 pub fn routes(site: Arc<Site>, role: Role) -> BoxedFilter<(Response,)> {
+    let origin = warp::ext::optional::<Peer>()
+        .and(warp::ext::optional::<OverTls>())
+        .map(|peer, over_tls: Option<OverTls>| (peer, over_tls.is_some()));
     warp::any()
         .map(move || (Arc::clone(&site), role))
         .untuple_one()
         .and(warp::method())
         .and(warp::path::full())
         .and(warp::header::headers_cloned())
-        .and(warp::ext::optional::<Peer>())
+        .and(origin)
         .and(warp::body::stream())
         .then(answer_or_fail)
         .map(Reply::into_response)
@@ -61,7 +65,9 @@ struct Head {
     method: Method,
     path: FullPath,
     headers: HeaderMap,
-    peer: Option<Peer>,
+    /// Where it comes from.
+    remote: Option<Remote>,
+    is_https: bool,
     id: String,
 }
 
@@ -72,16 +78,18 @@ async fn answer_or_fail(
     method: Method,
     path: FullPath,
     headers: HeaderMap,
-    peer: Option<Peer>,
+    (peer, over_tls): (Option<Peer>, bool),
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Response {
+    let proxies = &site.proxies;
     let head = Head {
         role,
         id: request_id::of(&headers, site.clock.as_ref(), site.random.as_ref()),
         method,
         path,
+        remote: forwarded::remote(&headers, peer, proxies),
+        is_https: forwarded::is_https(&headers, peer, over_tls, proxies),
         headers,
-        peer,
     };
     let answer = AssertUnwindSafe(answer(&site, &head, body));
     let response = answer.catch_unwind().await.unwrap_or_else(|_| {
@@ -99,12 +107,12 @@ async fn answer(
 ) -> Response {
     let (method, id) = (&head.method, head.id.as_str());
     let is_read = method == Method::GET || method == Method::HEAD;
-    match find(site, head.role, &head.headers, head.path.as_str()) {
+    match find(site, head) {
         Ok(Some(Route::Token(issuer))) if method == Method::POST => {
             let call = token::Call {
                 issuer: issuer.as_deref(),
                 headers: &head.headers,
-                remote: head.peer.and_then(|peer| peer.0),
+                remote: head.remote,
                 request_id: id,
             };
             token::handle(site, &call, body).await
@@ -126,19 +134,15 @@ async fn answer(
 }
 
 /// What `path` is; health and metrics stand at the root, whatever the issuer's path is.
-fn find<'a>(
-    site: &'a Site,
-    role: Role,
-    headers: &HeaderMap,
-    path: &str,
-) -> Result<Option<Route<'a>>, Refusal> {
+fn find<'a>(site: &'a Site, head: &Head) -> Result<Option<Route<'a>>, Refusal> {
+    let (role, path) = (head.role, head.path.as_str());
     if let Some((status, word)) = health::find(site, path) {
         return Ok(Some(Route::Health(status, word)));
     }
     if role == Role::Admin {
         return Ok((path == "/metrics").then_some(Route::Metrics));
     }
-    let found = site.issuers.find(headers, path)?;
+    let found = site.issuers.find(&head.headers, head.is_https, path)?;
     Ok(found.and_then(|found| match found {
         Found::Token(issuer) => (role == Role::Main).then_some(Route::Token(issuer)),
         Found::Document(document) => Some(Route::Document(document)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::sampled::Sampled;
 use super::{Issuers, Metrics};
 use crate::clock::Clock;
+use crate::config::Proxies;
 use crate::grant::{Exchange, Grants};
 use crate::random::Random;
 
@@ -17,6 +18,8 @@ pub struct Site {
     pub exchange: Arc<Exchange>,
     /// The issuers that are answered for, and what stands under each.
     pub issuers: Issuers,
+    /// Who is believed about where requests come from.
+    pub proxies: Proxies,
     /// Whether everything works.
     pub health: Arc<dyn Health>,
     /// Where the time comes from.

@@ -1,6 +1,5 @@
 //! `POST /token`: read, hand to the grants, write one audit event, reply.
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 
 use super::reply::{self, Dialect};
-use super::{Site, accept, body};
+use super::{Remote, Site, accept, body};
 use crate::clients::{Credentials, TOKEN_EXCHANGE};
 use crate::grant::{self, Event, Redeemed, RequestFacts, Simple};
 use crate::oauth::{Form, Reason, Refusal, cut};
@@ -24,7 +23,7 @@ pub(super) struct Call<'a> {
     /// The head of the request.
     pub(super) headers: &'a HeaderMap,
     /// Where it comes from, where the transport has addresses.
-    pub(super) remote: Option<SocketAddr>,
+    pub(super) remote: Option<Remote>,
     /// Its id, as it stands in the reply.
     pub(super) request_id: &'a str,
 }

@@ -59,3 +59,108 @@ fn the_others_stay_until_the_main_listeners_have_drained() {
     assert!(connect(&metadata).is_err());
     assert!(!site.path("admin.sock").exists());
 }
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let site = Site::new("listen = [\"127.0.0.1:0\"]");
+    let server = Server::start(&site);
+    let mut busy = half_a_request(&server.main());
+    server.terminate();
+    server.until("stopping");
+    server.terminate();
+    server.until("told to stop again");
+    assert_eq!(server.wait().code(), Some(1));
+    let mut reply = String::new();
+    let _ = busy.read_to_string(&mut reply);
+    assert_eq!(reply, "");
+}
+
+#[test]
+fn readiness_says_so_before_the_listeners_close() {
+    let site = Site::new("listen = [\"127.0.0.1:0\"]");
+    // On a machine that stands still for a second the moment passes unseen.
+    let seen = (0..5).any(|_| {
+        let server = Server::start(&site);
+        let mut stream = connect(&server.main()).unwrap();
+        server.terminate();
+        server.until("stopping");
+        let ready = b"GET /healthz/ready HTTP/1.1\r\nhost: a\r\n\r\n";
+        let mut reply = String::new();
+        let asked = stream.write_all(ready);
+        if asked.is_err() || stream.read_to_string(&mut reply).is_err() || reply.is_empty() {
+            return false;
+        }
+        let reply = Reply::parse(&reply);
+        assert_eq!(reply.status, 503, "{}", reply.body);
+        assert!(reply.head.contains("connection: close"), "{}", reply.head);
+        true
+    });
+    assert!(seen);
+}
+
+/// Asks on new connections, each several times, until none can be made; gives how many replies came.
+fn load(address: &str) -> u32 {
+    let mut replies = 0;
+    while let Ok(mut stream) = connect(address) {
+        for last in [false, false, true] {
+            let close = if last { "connection: close\r\n" } else { "" };
+            let request = format!(
+                "POST /dex/token HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 2\r\n{close}\r\n{{}}"
+            );
+            stream.write_all(request.as_bytes()).unwrap();
+            let head = read_reply(&mut stream);
+            assert!(
+                head.starts_with("http/1.1 400 "),
+                "after {replies}: {head:?}"
+            );
+            replies += 1;
+            if head.contains("connection: close") {
+                break;
+            }
+        }
+    }
+    replies
+}
+
+/// The head of one reply, in lower case; the body is read, too.
+fn read_reply(stream: &mut Box<dyn Stream>) -> String {
+    let mut reply = String::new();
+    let mut byte = [0];
+    let length = |reply: &str| {
+        let (head, body) = reply.split_once("\r\n\r\n")?;
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))?;
+        (body.len() >= length.parse().unwrap()).then(|| head.to_owned())
+    };
+    while stream.read(&mut byte).is_ok_and(|read| read == 1) {
+        reply.push(char::from(byte[0]).to_ascii_lowercase());
+        if let Some(head) = length(&reply) {
+            return head;
+        }
+    }
+    reply
+}
+
+#[test]
+fn under_load_nothing_that_was_accepted_is_lost() {
+    let site = Site::new("listen = [\"127.0.0.1:0\"]");
+    let server = Server::start(&site);
+    let address = server.main();
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let address = address.clone();
+            std::thread::spawn(move || load(&address))
+        })
+        .collect();
+    assert_eq!(get(&address, "/healthz/ready").status, 200);
+    server.terminate();
+    let replies = callers.into_iter().map(|caller| caller.join().unwrap());
+    assert!(replies.sum::<u32>() > 100);
+    let said = server.until("stopped");
+    assert!(
+        !said.iter().any(|line| line.contains("cut off")),
+        "{said:?}"
+    );
+    assert_eq!(server.wait().code(), Some(0));
+}

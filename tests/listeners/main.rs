@@ -8,8 +8,13 @@
     reason = "tests"
 )]
 
+#[path = "../support/authority.rs"]
+mod authority;
 mod ending;
 mod health;
+mod passed;
+mod proxies;
 mod roles;
 mod server;
 mod sockets;
+mod tls;

@@ -52,6 +52,13 @@ targets = ["https://internal.example.com"]
         fs::write(self.path("site.toml"), toml).unwrap();
     }
 
+    /// Changes the configuration: the issuer is that of each request.
+    pub(crate) fn issue_from_request(&self) {
+        let toml = fs::read_to_string(self.path("site.toml")).unwrap();
+        let toml = toml.replace("https://sts.example.com/dex", "from-request");
+        fs::write(self.path("site.toml"), toml).unwrap();
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -100,14 +107,32 @@ impl Server {
         Self::of(site.remint(&["serve"]))
     }
 
-    pub(crate) fn of(mut command: Command) -> Self {
+    pub(crate) fn of(command: Command) -> Self {
+        Self::spawn(command, |line| line)
+    }
+
+    /// One that logs JSON: where it listens is read all the same.
+    pub(crate) fn of_json(command: Command) -> Self {
+        Self::spawn(command, |line| {
+            let spaced = |word: &str| format!(" {word} on ");
+            match line.split_once("\"message\":\"") {
+                Some((_, message)) if message.starts_with("listening on ") => message
+                    .replace("listening on ", &spaced("listening"))
+                    .replace('"', " "),
+                Some((_, message)) if message.starts_with("keys: ") => format!(" {message}"),
+                _ => line,
+            }
+        })
+    }
+
+    fn spawn(mut command: Command, read: impl Fn(String) -> String + Send + 'static) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         // Reads on after the test has seen enough, so that the pipe never fills up.
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
-                let _ = sender.send(line);
+                let _ = sender.send(read(line));
             }
         });
         let mut server = Self {

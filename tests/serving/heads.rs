@@ -50,7 +50,7 @@ async fn junk_is_400() {
         "GET /hello HTTP/1.1\r\nno colon\r\n\r\n",
         "POST /echo HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
         "POST /echo HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
     ] {
         let mut client = server.connect().await;
         client.send(junk).await;

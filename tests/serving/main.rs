@@ -8,6 +8,7 @@
 
 mod capacity;
 mod heads;
+mod http2;
 mod requests;
 mod server;
 mod shutdown;

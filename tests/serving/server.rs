@@ -12,7 +12,9 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Body;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
-use remint::http::serve::{BodyTimeout, Drained, Limits, Peer, RequestBody, bind, serve};
+use remint::http::serve::{
+    BodyTimeout, Counts, Drained, Limits, Peer, RequestBody, bind, serve, serve_counted,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
@@ -40,6 +42,7 @@ pub(crate) fn lax() -> Limits {
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     pub(crate) gate: Arc<Semaphore>,
+    pub(crate) counts: Arc<Counts>,
     entered: Arc<Semaphore>,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Drained>,
@@ -54,12 +57,15 @@ impl Server {
         let listener = bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let ended = tokio::spawn(serve(vec![listener.into()], service, limits, async {
+        let counts = Arc::<Counts>::default();
+        let (listeners, counted) = (vec![listener.into()], Arc::clone(&counts));
+        let ended = tokio::spawn(serve_counted(listeners, service, limits, counted, async {
             let _ = stopped.await;
         }));
         Self {
             addr,
             gate,
+            counts,
             entered,
             stop,
             ended,
@@ -73,6 +79,14 @@ impl Server {
     /// Waits until a request stands at the gate.
     pub(crate) async fn at_the_gate(&self) {
         soon(self.entered.acquire()).await.unwrap().forget();
+    }
+
+    /// The same, unless `ended` comes first.
+    pub(crate) async fn at_the_gate_or<T>(&self, ended: &mut JoinHandle<T>) {
+        tokio::select! {
+            () = self.at_the_gate() => {}
+            _ = ended => {}
+        }
     }
 
     /// Begins the shutdown; gives what waits for its end.

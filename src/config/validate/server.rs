@@ -3,12 +3,26 @@
 use crate::config::address::Address;
 use crate::config::problems::Problems;
 use crate::config::settings::Server;
+use crate::config::tls::{ClientAuth, Tls};
 
 pub(super) fn check(server: &Server, problems: &mut Problems) {
-    if server.listen.is_empty() {
+    let over_tls = server
+        .tls
+        .as_ref()
+        .is_some_and(|tls| !tls.listen.is_empty());
+    if server.listen.is_empty() && !over_tls {
         problems.error(
             "server.listen",
             "found an empty list: write at least one address, such as [\"127.0.0.1:8080\"]",
+        );
+    }
+    if let Some(tls) = &server.tls {
+        check_tls(tls, problems);
+    }
+    if let Some(everybody) = server.trusted_proxies.widest() {
+        problems.warning(
+            "server.trusted_proxies",
+            format!("{everybody} is everybody, so every caller chooses the address that is logged for it: write the networks of your proxies"),
         );
     }
     let all = addresses(server);
@@ -35,6 +49,38 @@ pub(super) fn check(server: &Server, problems: &mut Problems) {
     }
 }
 
+fn check_tls(tls: &Tls, problems: &mut Problems) {
+    if tls.listen.is_empty() && tls.metadata_listen.is_empty() {
+        problems.warning(
+            "server.tls",
+            "nothing listens with TLS, unless systemd passes a socket: write listen or metadata_listen, such as listen = [\"0.0.0.0:8443\"]",
+        );
+    }
+    for (path, address) in tls_addresses(tls) {
+        if matches!(address, Address::Unix(_)) {
+            problems.error(
+                path,
+                format!("found \"{address}\", expected \"host:port\": a unix socket needs no TLS, and stands under [server]"),
+            );
+        }
+    }
+    if tls.client_ca_file.is_some() && tls.client_auth == ClientAuth::Optional {
+        problems.note(
+            "server.tls.client_auth",
+            "\"optional\" serves clients without a certificate, too: \"required\" refuses them",
+        );
+    }
+}
+
+/// Every listener with TLS and its path.
+fn tls_addresses(tls: &Tls) -> impl Iterator<Item = (String, &Address)> {
+    let list =
+        |key: &'static str| move |(index, address)| (format!("server.tls.{key}[{index}]"), address);
+    let main = tls.listen.iter().enumerate().map(list("listen"));
+    let metadata = tls.metadata_listen.iter().enumerate();
+    main.chain(metadata.map(list("metadata_listen")))
+}
+
 /// Every listener with its path, in the order of the roles.
 fn addresses(server: &Server) -> Vec<(String, &Address)> {
     let list =
@@ -44,5 +90,6 @@ fn addresses(server: &Server) -> Vec<(String, &Address)> {
     let admin = server.admin_listen.iter();
     main.chain(metadata.map(list("metadata_listen")))
         .chain(admin.map(|address| ("server.admin_listen".to_owned(), address)))
+        .chain(server.tls.iter().flat_map(tls_addresses))
         .collect()
 }

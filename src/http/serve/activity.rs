@@ -4,6 +4,7 @@
 //! of idle connections read it. It is a few atomics, so a request creates no timer and takes no lock.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -11,6 +12,14 @@ use futures_util::task::AtomicWaker;
 use tokio::time::Instant;
 
 use super::Limits;
+use super::shared::Shared;
+use super::streams::Streams;
+
+/// How long a client that has connected may take to send its first request once the listeners are closed.
+const LAST_REQUEST: u64 = 1000;
+
+/// After how long an idle HTTP/1 connection gives its buffers back.
+const REST: u64 = 250;
 
 /// Where a connection stands; it goes round from `Head` to `Idle` with every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +48,14 @@ pub(super) enum Overdue {
     Body,
     /// The client did not take its reply.
     Write,
+    /// It was asked to end, and no request came any more.
+    Stopped,
+    /// Nothing has been going on for a while, so its buffers can go.
+    Rest,
 }
+
+/// When something is overdue, if ever.
+type Due = Option<(u64, Overdue)>;
 
 /// There is no request body, or it has ended.
 const BODY_ENDED: u8 = 0;
@@ -61,14 +77,32 @@ pub(super) struct Activity {
     body: AtomicU8,
     /// Since when the socket takes no bytes; 0 while it does.
     blocked: AtomicU64,
-    stopping: AtomicBool,
+    stop: AtomicU8,
+    /// Until when a first request may still come; 0 while that is no question.
+    stop_at: AtomicU64,
     connection: AtomicWaker,
     body_reader: AtomicWaker,
+    shared: Arc<Shared>,
+    /// Whether hyper knows that this request is the last one.
+    told: AtomicBool,
+    /// Whether an idle connection has given its buffers back.
+    resting: AtomicBool,
+    /// The requests of an HTTP/2 connection; unset while it is not known to be one.
+    streams: OnceLock<Streams>,
+    /// Since when a part of an HTTP/2 head is here; 0 while none is.
+    head_since: AtomicU64,
 }
+
+/// Nobody has asked it to end.
+const STOP_NOT: u8 = 0;
+/// It ends behind what is in flight.
+const STOP_DRAIN: u8 = 1;
+/// Its place is needed.
+const STOP_NOW: u8 = 2;
 
 impl Activity {
     /// A connection accepted now; `epoch` is common to all connections of a server.
-    pub(super) fn new(epoch: Instant, limits: &Limits) -> Self {
+    pub(super) fn new(epoch: Instant, limits: &Limits, shared: Arc<Shared>) -> Self {
         let activity = Self {
             epoch,
             header_timeout: millis(limits.header_timeout),
@@ -77,9 +111,15 @@ impl Activity {
             stage: AtomicU64::new(0),
             body: AtomicU8::new(BODY_ENDED),
             blocked: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
+            stop: AtomicU8::new(STOP_NOT),
+            stop_at: AtomicU64::new(0),
             connection: AtomicWaker::new(),
             body_reader: AtomicWaker::new(),
+            shared,
+            told: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
+            streams: OnceLock::new(),
+            head_since: AtomicU64::new(0),
         };
         activity.enter(Stage::Fresh, activity.now());
         activity
@@ -90,7 +130,10 @@ impl Activity {
         match self.stage() {
             // The first head is timed from the accept: a client that connects has a request.
             (Stage::Fresh, since) => self.enter(Stage::Head, since),
-            (Stage::Idle, _) => self.enter(Stage::Head, self.now()),
+            (Stage::Idle, _) => {
+                self.resting.store(false, Relaxed);
+                self.enter(Stage::Head, self.now());
+            }
             _ => {}
         }
     }
@@ -138,13 +181,19 @@ impl Activity {
         }
     }
 
-    /// Whether a request waits for its reply, or for the reply's last byte.
-    pub(super) fn in_flight(&self) -> bool {
-        matches!(self.stage().0, Stage::Busy | Stage::Flushing)
+    /// How many requests wait for their reply, or for the reply's last byte.
+    pub(super) fn in_flight(&self) -> usize {
+        match self.streams.get() {
+            Some(streams) => streams.open(),
+            None => matches!(self.stage().0, Stage::Busy | Stage::Flushing).into(),
+        }
     }
 
     /// Since when the connection waits for a first byte, if it does.
     pub(super) fn idle_since(&self) -> Option<u64> {
+        if let Some(streams) = self.streams.get() {
+            return streams.idle().map(|(since, _)| since);
+        }
         match self.stage() {
             (Stage::Fresh | Stage::Idle, since) => Some(since),
             _ => None,
@@ -158,25 +207,120 @@ impl Activity {
 
     /// The next deadline and what it means, if there is one.
     pub(super) fn deadline(&self) -> Option<(Instant, Overdue)> {
-        let (stage, since) = self.stage();
-        let reading = match stage {
-            Stage::Fresh => Some((since + self.header_timeout, Overdue::Idle)),
-            Stage::Idle => Some((since + self.idle_timeout, Overdue::Idle)),
-            Stage::Head => Some((since + self.header_timeout, Overdue::Head)),
-            Stage::Busy | Stage::Flushing if self.body.load(Relaxed) == BODY_OPEN => {
-                Some((since + self.body_timeout, Overdue::Body))
-            }
-            Stage::Busy | Stage::Flushing => None,
+        let (reading, late) = match self.streams.get() {
+            Some(streams) => self.stream_deadlines(streams),
+            None => (self.stage_deadline(), None),
         };
         let writing = match self.blocked.load(Relaxed) {
             0 => None,
             since => Some((since + self.idle_timeout, Overdue::Write)),
         };
-        [reading, writing]
+        let stopping = match self.stop_at.load(Relaxed) {
+            0 => None,
+            at => (self.in_flight() == 0).then_some((at, Overdue::Stopped)),
+        };
+        [reading, late, writing, stopping]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
             .map(|(at, what)| (self.epoch + Duration::from_millis(at), what))
+    }
+
+    /// Until when the head, the body or the next request must come.
+    fn stage_deadline(&self) -> Due {
+        let (stage, since) = self.stage();
+        match stage {
+            Stage::Fresh => Some((since + self.header_timeout, Overdue::Idle)),
+            Stage::Idle if self.idle_timeout <= REST || self.resting.load(Relaxed) => {
+                Some((since + self.idle_timeout, Overdue::Idle))
+            }
+            Stage::Idle => Some((since + REST, Overdue::Rest)),
+            Stage::Head => Some((since + self.header_timeout, Overdue::Head)),
+            Stage::Busy | Stage::Flushing if self.body.load(Relaxed) == BODY_OPEN => {
+                Some((since + self.body_timeout, Overdue::Body))
+            }
+            Stage::Busy | Stage::Flushing => None,
+        }
+    }
+
+    /// Until when a head or the next request must come, and until when the oldest reply must be taken.
+    fn stream_deadlines(&self, streams: &Streams) -> (Due, Due) {
+        let head = match self.head_since.load(Relaxed) {
+            0 => None,
+            since => Some((since + self.header_timeout, Overdue::Head)),
+        };
+        let idle = streams.idle().map(|(since, used)| {
+            // Frames such as PING do not make it less idle.
+            let timeout = if used {
+                self.idle_timeout
+            } else {
+                self.header_timeout
+            };
+            (since + timeout, Overdue::Idle)
+        });
+        let reply = streams.oldest_reply();
+        let reply = reply.map(|since| (since + self.idle_timeout, Overdue::Write));
+        (head.or(idle), reply)
+    }
+
+    /// The connection turned out to be HTTP/2.
+    pub(super) fn become_http2(&self) {
+        let (_, since) = self.stage();
+        self.streams.get_or_init(|| Streams::new(since));
+    }
+
+    /// Whether a part of an HTTP/2 head is here.
+    pub(super) fn head_is_open(&self, open: bool) {
+        let since = self.head_since.load(Relaxed);
+        if open && since == 0 {
+            self.head_since.store(self.now(), Relaxed);
+        } else if !open && since != 0 {
+            self.head_since.store(0, Relaxed);
+        }
+    }
+
+    /// An HTTP/2 request came; `None` if too many are open over all connections.
+    pub(super) fn open_stream(self: &Arc<Self>) -> Option<InFlight> {
+        let streams = self.streams.get()?;
+        self.shared.open_request().then(|| InFlight {
+            activity: Arc::clone(self),
+            number: streams.begin(),
+        })
+    }
+
+    /// When the body of a request that comes now must have ended.
+    pub(super) fn body_deadline(&self) -> Instant {
+        Instant::now() + Duration::from_millis(self.body_timeout)
+    }
+
+    /// Whether the client of an HTTP/2 connection only takes back what it asks.
+    pub(super) fn is_abused(&self) -> bool {
+        self.streams.get().is_some_and(Streams::is_abused)
+    }
+
+    /// What the connections share.
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Whether each reply is to be the last one.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.shared.is_leaving()
+    }
+
+    /// Whether it is for the caller to tell hyper that this request is the last one: true once.
+    pub(super) fn tell_once(&self) -> bool {
+        !self.told.swap(true, Relaxed)
+    }
+
+    /// The buffers of the idle connection are gone.
+    pub(super) fn rest(&self) {
+        self.resting.store(true, Relaxed);
+    }
+
+    /// Makes the connection look at what it should do.
+    pub(super) fn wake(&self) {
+        self.connection.wake();
     }
 
     /// Ends the wait for the request body: its reader gets a `BodyTimeout`.
@@ -197,21 +341,31 @@ impl Activity {
         self.body_reader.register(reader);
     }
 
-    /// Asks the connection to end: at once if nothing is in flight, else behind the reply.
-    pub(super) fn stop(&self) {
-        self.stopping.store(true, Relaxed);
+    /// Asks an idle connection to end at once.
+    pub(super) fn evict(&self) {
+        self.stop.store(STOP_NOW, Relaxed);
         self.connection.wake();
     }
 
-    /// Whether the connection was asked to end; wakes `connection` when it is.
-    pub(super) fn poll_stopping(&self, connection: &Waker) -> bool {
+    /// Asks the connection to end: behind what is in flight, and behind a first request that may be on its way.
+    pub(super) fn drain(&self) {
+        // One that went round knows that it may be closed while it is idle (RFC 9112 §9.5).
+        let is_idle = self.streams.get().is_none() && self.stage().0 == Stage::Idle;
+        let last = if is_idle { 0 } else { LAST_REQUEST };
+        self.stop_at.store(self.now() + last, Relaxed);
+        self.stop.store(STOP_DRAIN, Relaxed);
+        self.connection.wake();
+    }
+
+    /// Whether nothing more is waited for; wakes `connection` when that or anything else changes.
+    pub(super) fn poll_evicted(&self, connection: &Waker) -> bool {
         self.connection.register(connection);
-        self.is_stopping()
+        self.stop.load(Relaxed) == STOP_NOW
     }
 
     /// Whether the connection was asked to end.
     pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Relaxed)
+        self.stop.load(Relaxed) != STOP_NOT
     }
 
     fn now(&self) -> u64 {
@@ -232,6 +386,32 @@ impl Activity {
             _ => Stage::Flushing,
         };
         (stage, word >> 3)
+    }
+}
+
+/// One HTTP/2 request, from its head to the last byte of its reply.
+pub(super) struct InFlight {
+    activity: Arc<Activity>,
+    number: u64,
+}
+
+impl InFlight {
+    /// Its reply is ready.
+    pub(super) fn reply(&self) {
+        if let Some(streams) = self.activity.streams.get() {
+            streams.reply(self.number, self.activity.now());
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.activity.shared.close_request();
+        if let Some(streams) = self.activity.streams.get() {
+            streams.end(self.number, self.activity.now());
+        }
+        // It runs on a task of its own: the connection may be idle from now on.
+        self.activity.wake();
     }
 }
 

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::Response;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::BoxError;
-use super::activity::Activity;
+use super::activity::{Activity, InFlight};
 
 /// The error of a request body that has not ended [`Limits::body_timeout`](super::Limits) after its
 /// head. Answer it with 408; the connection closes behind the reply.
@@ -42,8 +45,16 @@ impl Error for BodyTimeout {}
 /// The body of a request; its error is a [`BodyTimeout`] or hyper's.
 pub struct RequestBody {
     incoming: Incoming,
-    activity: Arc<Activity>,
+    watch: Watch,
     open: bool,
+}
+
+/// Who keeps the time of a request body.
+enum Watch {
+    /// HTTP/1: the connection, which has no other body at that time.
+    Connection(Arc<Activity>),
+    /// HTTP/2: a timer that is made when the body has to be waited for.
+    Own(Instant, Option<Pin<Box<Sleep>>>),
 }
 
 impl RequestBody {
@@ -52,15 +63,40 @@ impl RequestBody {
         activity.request_began(open);
         Self {
             incoming,
-            activity,
+            watch: Watch::Connection(activity),
             open,
+        }
+    }
+
+    /// The body of an HTTP/2 request, which must have ended at `deadline`.
+    pub(super) fn until(incoming: Incoming, deadline: Instant) -> Self {
+        Self {
+            open: !incoming.is_end_stream(),
+            incoming,
+            watch: Watch::Own(deadline, None),
         }
     }
 
     fn end(&mut self) {
         if self.open {
             self.open = false;
-            self.activity.body_ended();
+            if let Watch::Connection(activity) = &self.watch {
+                activity.body_ended();
+            }
+        }
+    }
+
+    /// Whether its time is over; wakes the reader when it is.
+    fn poll_expired(&mut self, cx: &mut Context<'_>) -> bool {
+        match &mut self.watch {
+            Watch::Connection(activity) => {
+                activity.wake_on_expiry(cx.waker());
+                activity.body_expired()
+            }
+            Watch::Own(deadline, timer) => {
+                let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
+                timer.as_mut().poll(cx).is_ready()
+            }
         }
     }
 }
@@ -76,11 +112,18 @@ impl Body for RequestBody {
         if !self.open {
             return Poll::Ready(None);
         }
-        self.activity.wake_on_expiry(cx.waker());
-        if self.activity.body_expired() {
-            return Poll::Ready(Some(Err(BodyTimeout.into())));
-        }
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        // Bytes that are here need no timer, unless the connection keeps it anyway.
+        let early = match self.watch {
+            Watch::Connection(_) => Poll::Pending,
+            Watch::Own(..) => Pin::new(&mut self.incoming).poll_frame(cx),
+        };
+        let frame = match early {
+            Poll::Ready(frame) => frame,
+            Poll::Pending if self.poll_expired(cx) => {
+                return Poll::Ready(Some(Err(BodyTimeout.into())));
+            }
+            Poll::Pending => ready!(Pin::new(&mut self.incoming).poll_frame(cx)),
+        };
         if !matches!(frame, Some(Ok(_))) || self.incoming.is_end_stream() {
             self.end();
         }
@@ -104,8 +147,8 @@ impl fmt::Debug for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        if self.open {
-            self.activity.body_dropped();
+        if let (true, Watch::Connection(activity)) = (self.open, &self.watch) {
+            activity.body_dropped();
         }
     }
 }
@@ -113,12 +156,39 @@ impl Drop for RequestBody {
 /// The body of a reply; hyper drops it once it has taken its last byte.
 pub(super) struct ReplyBody<B> {
     body: B,
-    activity: Arc<Activity>,
+    _end: End,
+}
+
+/// A reply in the making.
+pub(super) type Replying<B> = BoxFuture<'static, Result<Response<ReplyBody<B>>, BoxError>>;
+
+/// What hears of the end of a reply.
+#[expect(dead_code, reason = "it is there to be dropped")]
+enum End {
+    Connection(LastByte),
+    Stream(InFlight),
+}
+
+/// Tells an HTTP/1 connection that its reply has ended.
+struct LastByte(Arc<Activity>);
+
+impl Drop for LastByte {
+    fn drop(&mut self) {
+        self.0.reply_ended();
+    }
 }
 
 impl<B> ReplyBody<B> {
     pub(super) fn new(body: B, activity: Arc<Activity>) -> Self {
-        Self { body, activity }
+        let end = End::Connection(LastByte(activity));
+        Self { body, _end: end }
+    }
+
+    /// The reply to an HTTP/2 request.
+    pub(super) fn of(body: B, stream: InFlight) -> Self {
+        stream.reply();
+        let end = End::Stream(stream);
+        Self { body, _end: end }
     }
 }
 
@@ -139,11 +209,5 @@ impl<B: Body + Unpin> Body for ReplyBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-impl<B> Drop for ReplyBody<B> {
-    fn drop(&mut self) {
-        self.activity.reply_ended();
     }
 }

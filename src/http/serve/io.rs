@@ -3,16 +3,29 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
+use super::frames::Frames;
+
+/// What an HTTP/2 connection begins with (RFC 9113 §3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A socket that reports what passes through it.
 pub(super) struct Watched<I> {
     io: I,
     activity: Arc<Activity>,
+    /// What was read to see which protocol it is, and what hyper has not been given of it.
+    first: [u8; PREFACE.len()],
+    filled: usize,
+    given: usize,
+    /// What hyper gave back unread.
+    back: Bytes,
+    /// Looks on where the protocol is HTTP/2.
+    frames: Option<Frames>,
     refused: bool,
 }
 
@@ -21,6 +34,11 @@ impl<I> Watched<I> {
         Self {
             io,
             activity,
+            first: [0; PREFACE.len()],
+            filled: 0,
+            given: 0,
+            back: Bytes::new(),
+            frames: None,
             refused: false,
         }
     }
@@ -30,8 +48,57 @@ impl<I> Watched<I> {
         (self.io, self.refused)
     }
 
-    /// Runs a write, unless it is hyper's own bare refusal of a head: nothing else is written while
-    /// no request is in flight, and the connection sends a better one.
+    /// Waits for as many bytes as it takes to see whether the connection is HTTP/2; hyper gets them, too.
+    pub(super) fn poll_is_http2(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>>
+    where
+        I: AsyncRead + Unpin,
+    {
+        loop {
+            let (seen, room) = self.first.split_at_mut(self.filled);
+            if room.is_empty() && seen == PREFACE {
+                self.activity.become_http2();
+                self.frames = Some(Frames::default());
+                return Poll::Ready(Ok(true));
+            }
+            if !PREFACE.starts_with(seen) {
+                return Poll::Ready(Ok(false));
+            }
+            let mut buf = ReadBuf::new(room);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
+            let read = buf.filled().len();
+            if read == 0 {
+                return Poll::Ready(Ok(false));
+            }
+            self.filled += read;
+            self.activity.bytes_read();
+        }
+    }
+
+    /// Takes back what hyper has read and not looked at.
+    pub(super) fn give_back(&mut self, bytes: Bytes) {
+        self.back = bytes;
+    }
+
+    /// Waits for the first bytes of a next request; hyper gets them, too. False: there is none any more.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<bool>
+    where
+        I: AsyncRead + Unpin,
+    {
+        if !self.back.is_empty() {
+            return Poll::Ready(true);
+        }
+        let mut buf = ReadBuf::new(&mut self.first);
+        let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf));
+        (self.filled, self.given) = (buf.filled().len(), 0);
+        if read.is_err() || self.filled == 0 {
+            return Poll::Ready(false);
+        }
+        self.activity.bytes_read();
+        Poll::Ready(true)
+    }
+
+    /// Runs a write, unless it is hyper's own bare refusal of a head: nothing else is written to HTTP/1
+    /// while no request is in flight, and the connection sends a better one.
     fn write(
         &mut self,
         length: usize,
@@ -40,7 +107,7 @@ impl<I> Watched<I> {
     where
         I: Unpin,
     {
-        if !self.activity.in_flight() {
+        if self.frames.is_none() && self.activity.in_flight() == 0 {
             self.refused = true;
             return Poll::Ready(Ok(length));
         }
@@ -52,14 +119,31 @@ impl<I> Watched<I> {
 
 impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let held = this.first.get(this.given..this.filled).unwrap_or_default();
+        if !held.is_empty() {
+            let given = held.len().min(buf.remaining());
+            buf.put_slice(held.split_at(given).0);
+            this.given += given;
+            return Poll::Ready(Ok(()));
+        }
+        if !this.back.is_empty() {
+            let given = this.back.len().min(buf.remaining());
+            buf.put_slice(&this.back.split_to(given));
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.io).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.activity.bytes_read();
+        let read = Pin::new(&mut this.io).poll_read(cx, buf);
+        let bytes = buf.filled().get(before..).unwrap_or_default();
+        if !bytes.is_empty() {
+            match &mut this.frames {
+                Some(frames) => this.activity.head_is_open(frames.see(bytes)),
+                None => this.activity.bytes_read(),
+            }
         }
         read
     }
@@ -90,14 +174,19 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     /// hyper flushes the socket only when it has nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        // TLS may still hold what the socket does not take.
+        self.activity.wrote(flushed.is_pending());
         if flushed.is_ready() {
             self.activity.flushed();
         }
         flushed
     }
 
-    /// Closing is left to the connection, which may have a last reply to send.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Closing HTTP/1 is left to the connection, which may have a last reply to send.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.frames.is_some() {
+            return Pin::new(&mut self.io).poll_shutdown(cx);
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -1,15 +1,19 @@
 //! Opening listeners, and accepting from several of them through every error that passes.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, io};
 
+use futures_util::FutureExt as _;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::Instant;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::either::Either;
 
-use super::Peer;
+use super::tls::{ClientCertificates, Tls};
 use super::unix::UnixSocket;
+use super::{Origin, Peer};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -18,29 +22,68 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// The transport of one connection.
 type Stream = Either<TcpStream, UnixStream>;
 
+/// A connection as it was accepted.
+pub(super) struct Accepted {
+    pub(super) stream: Stream,
+    pub(super) origin: Origin,
+    /// How its TLS is done, where it has any.
+    pub(super) tls: Option<Arc<ServerConfig>>,
+}
+
 /// An open listener.
 #[derive(Debug)]
 pub enum Listener {
     /// On TCP.
     Tcp(TcpListener),
+    /// On TCP, with TLS; which client certificates it asks for.
+    Tls(TcpListener, Arc<Tls>, ClientCertificates),
     /// On a unix socket.
     Unix(UnixSocket),
 }
 
 impl Listener {
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match self {
-            Self::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| {
-                // Replies are written whole, so Nagle's algorithm could only delay them.
-                let _ = stream.set_nodelay(true);
-                (Either::Left(stream), Peer(Some(peer)))
-            }),
-            Self::Unix(socket) => {
-                let accepted = socket.listener.poll_accept(cx);
-                accepted.map_ok(|(stream, _)| (Either::Right(stream), Peer(None)))
+            Self::Tcp(listener) => poll_tcp(listener, cx),
+            Self::Tls(listener, tls, asked) => {
+                poll_tcp(listener, cx).map_ok(|accepted| accepted.with(tls.config(*asked)))
             }
+            Self::Unix(socket) => socket
+                .listener
+                .poll_accept(cx)
+                .map_ok(|(stream, _)| Accepted {
+                    stream: Either::Right(stream),
+                    origin: Origin {
+                        peer: Peer(None),
+                        over_tls: false,
+                    },
+                    tls: None,
+                }),
         }
     }
+}
+
+impl Accepted {
+    fn with(mut self, config: Arc<ServerConfig>) -> Self {
+        self.origin.over_tls = true;
+        self.tls = Some(config);
+        self
+    }
+}
+
+fn poll_tcp(listener: &TcpListener, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+    listener.poll_accept(cx).map_ok(|(stream, peer)| {
+        // Replies are written whole, so Nagle's algorithm could only delay them.
+        let _ = stream.set_nodelay(true);
+        Accepted {
+            stream: Either::Left(stream),
+            origin: Origin {
+                peer: Peer(Some(peer)),
+                over_tls: false,
+            },
+            tls: None,
+        }
+    })
 }
 
 impl From<TcpListener> for Listener {
@@ -49,15 +92,17 @@ impl From<TcpListener> for Listener {
     }
 }
 
-/// Where it listens: `http://127.0.0.1:8080` or `unix:/run/remint/remint.sock`.
+/// Where it listens: `http://127.0.0.1:8080`, `https://127.0.0.1:8443` or `unix:/run/remint/remint.sock`.
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(listener) => match listener.local_addr() {
-                Ok(address) => write!(f, "http://{address}"),
-                Err(error) => write!(f, "an address that is not known ({error})"),
-            },
-            Self::Unix(socket) => write!(f, "unix:{}", socket.path().display()),
+        let (scheme, listener) = match self {
+            Self::Tcp(listener) => ("http", listener),
+            Self::Tls(listener, ..) => ("https", listener),
+            Self::Unix(socket) => return write!(f, "unix:{}", socket.path().display()),
+        };
+        match listener.local_addr() {
+            Ok(address) => write!(f, "{scheme}://{address}"),
+            Err(error) => write!(f, "an address that is not known ({error})"),
         }
     }
 }
@@ -127,7 +172,7 @@ impl Acceptor {
 
     /// The next connection. An error means that the process is out of descriptors or memory: it has
     /// been logged, and the next call pauses before it tries again. Safe to cancel.
-    pub(super) async fn accept(&mut self) -> io::Result<(Stream, Peer)> {
+    pub(super) async fn accept(&mut self) -> io::Result<Accepted> {
         loop {
             if let Some(until) = self.paused_until {
                 tokio::time::sleep_until(until).await;
@@ -147,8 +192,14 @@ impl Acceptor {
         }
     }
 
+    /// Those that wait in the queues now, at most `most` of them.
+    pub(super) fn accept_waiting(&mut self, most: usize) -> impl Iterator<Item = Accepted> {
+        let waiting = std::iter::from_fn(|| self.accept().now_or_never()?.ok());
+        waiting.take(most)
+    }
+
     /// Polls every listener, beginning behind the one that was served last.
-    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Peer)>> {
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         let (before, after) = self.listeners.split_at(self.first);
         let behind = after.iter().chain(before).enumerate();
         for (position, listener) in behind {

@@ -9,7 +9,7 @@ use crate::random::{SystemRandom, uuid_v7};
 /// A reply to a head that cannot be read; the connection closes behind it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It is not HTTP/1.0 or HTTP/1.1.
+    /// It is not HTTP.
     Malformed,
     /// It was not complete in time.
     Late,
@@ -60,7 +60,7 @@ impl Refusal {
             Self::Malformed => (
                 "400 Bad Request",
                 Reason::HeadMalformed.code(),
-                "the request head is not HTTP/1.1; send plain HTTP/1.1 here, neither TLS nor HTTP/2",
+                "the request head is not HTTP/1.1 or HTTP/2; where the listener has TLS, it must be used, and not elsewhere",
             ),
             Self::Late => (
                 "408 Request Timeout",

@@ -8,6 +8,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::activity::Activity;
+use super::counts::{Closed, Counts};
+use super::shared::Shared;
 use super::{Drained, Limits};
 
 /// How often a new connection that waits for a place looks for one that has become idle.
@@ -18,6 +20,7 @@ const ABORT: Duration = Duration::from_secs(1);
 /// The open connections. The accept loop owns it, so it needs no lock.
 pub(super) struct Room {
     limits: Limits,
+    shared: Arc<Shared>,
     epoch: Instant,
     tasks: JoinSet<()>,
     activities: HashMap<Id, Arc<Activity>>,
@@ -27,8 +30,9 @@ pub(super) struct Room {
 }
 
 impl Room {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, counts: Arc<Counts>) -> Self {
         Self {
+            shared: Arc::new(Shared::new(counts, &limits)),
             limits,
             epoch: Instant::now(),
             tasks: JoinSet::new(),
@@ -42,9 +46,14 @@ impl Room {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let activity = Arc::new(Activity::new(self.epoch, &self.limits));
+        let activity = Arc::new(Activity::new(
+            self.epoch,
+            &self.limits,
+            Arc::clone(&self.shared),
+        ));
         let task = self.tasks.spawn(run(Arc::clone(&activity)));
         self.activities.insert(task.id(), activity);
+        self.shared.counts.set_open(self.activities.len());
     }
 
     /// Waits for a connection to end and forgets it; never returns while there are none. Safe to cancel.
@@ -64,7 +73,7 @@ impl Room {
             if self.tasks.len() < self.limits.max_connections {
                 return;
             }
-            self.stop_longest_idle();
+            self.stop_longest_idle(Closed::Limit);
             tokio::select! {
                 () = self.reap() => {}
                 () = sleep(LOOK_AGAIN) => {}
@@ -72,21 +81,30 @@ impl Room {
         }
     }
 
-    /// Closes the connection that has been idle for the longest time, if any is idle.
-    pub(super) fn stop_longest_idle(&mut self) {
+    /// Closes the connection that has been idle for the longest time, if any is idle, and counts `why`.
+    pub(super) fn stop_longest_idle(&mut self, why: Closed) {
         if let Some(activity) = self.next_idle().or_else(|| self.scan_for_idle()) {
-            activity.stop();
+            activity.evict();
+            self.shared.counts.count(why);
         }
+    }
+
+    /// Makes the next reply of every connection its last one.
+    pub(super) fn leave(&self) {
+        self.shared.leave();
+        self.activities
+            .values()
+            .for_each(|activity| activity.wake());
     }
 
     /// Ends every connection: idle ones now, busy ones behind their reply or when the time is over.
     pub(super) async fn drain(mut self) -> Drained {
         for activity in self.activities.values() {
-            activity.stop();
+            activity.drain();
         }
         let _ = timeout(self.limits.drain, self.empty()).await;
-        let in_flight = |activity: &&Arc<Activity>| activity.in_flight();
-        let abandoned = self.activities.values().filter(in_flight).count();
+        let in_flight = |activity: &Arc<Activity>| activity.in_flight();
+        let abandoned = self.activities.values().map(in_flight).sum();
         self.tasks.abort_all();
         // A handler that never yields cannot be ended, and must not keep the process from exiting.
         let _ = timeout(ABORT, self.empty()).await;
@@ -110,6 +128,7 @@ impl Room {
             }
         };
         self.activities.remove(&id);
+        self.shared.counts.set_open(self.activities.len());
     }
 
     /// Scans all connections; one scan serves many calls of `next_idle`.

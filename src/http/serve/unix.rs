@@ -15,14 +15,15 @@ use super::listen::BindError;
 #[derive(Debug)]
 pub struct UnixSocket {
     // Dropped first: while the listener is open no other file can get the inode of this one.
-    file: SocketFile,
+    _file: Option<SocketFile>,
+    path: PathBuf,
     pub(super) listener: UnixListener,
 }
 
 impl UnixSocket {
     /// Where clients find it.
     pub fn path(&self) -> &Path {
-        &self.file.path
+        &self.path
     }
 }
 
@@ -34,6 +35,18 @@ pub async fn bind_unix(path: &Path, mode: u32) -> Result<UnixSocket, BindError> 
     let failed = |why: String| BindError::new(format!("unix:{}", path.display()), why);
     check_place(path).await.map_err(failed)?;
     put(path, mode).map_err(|error| failed(advice(&error)))
+}
+
+/// Takes over a unix socket that was opened by another program, whose file stays; needs a Tokio runtime.
+pub fn adopt_unix(listener: std::os::unix::net::UnixListener) -> io::Result<UnixSocket> {
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let path = address.as_pathname().unwrap_or(Path::new("(no path)"));
+    Ok(UnixSocket {
+        _file: None,
+        path: path.to_owned(),
+        listener: UnixListener::from_std(listener)?,
+    })
 }
 
 /// Whether a socket may be put at `path`.
@@ -77,11 +90,12 @@ fn put(path: &Path, mode: u32) -> io::Result<UnixSocket> {
     let found = fs::symlink_metadata(&at)?;
     fs::rename(&at, path)?;
     Ok(UnixSocket {
-        file: SocketFile {
+        _file: Some(SocketFile {
             path: path.to_owned(),
             device: found.dev(),
             inode: found.ino(),
-        },
+        }),
+        path: path.to_owned(),
         listener,
     })
 }

@@ -1,0 +1,101 @@
+//! Whose word is taken for where a request comes from.
+
+use std::net::IpAddr;
+
+use config::Value;
+use ipnet::IpNet;
+
+use super::value::{FromValue, Sink};
+
+/// The item that stands for whoever connects to a unix socket.
+const UNIX: &str = "unix:";
+
+/// `server.trusted_proxies`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies {
+    networks: Vec<IpNet>,
+    unix: bool,
+}
+
+impl Proxies {
+    /// Whether nobody is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.networks.is_empty() && !self.unix
+    }
+
+    /// Whether the proxy at `address` is trusted; an IPv4 address that is written as IPv6 counts as what it is.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.networks.iter().any(|net| net.contains(&address))
+    }
+
+    /// Whether whoever may open our unix sockets is trusted.
+    pub fn trusts_unix(&self) -> bool {
+        self.unix
+    }
+
+    /// A network in which everybody is, if there is one.
+    pub(super) fn widest(&self) -> Option<IpNet> {
+        let mut networks = self.networks.iter();
+        networks.find(|net| net.prefix_len() == 0).copied()
+    }
+
+    fn add(&mut self, text: &str) -> bool {
+        if text == UNIX {
+            self.unix = true;
+            return true;
+        }
+        let net = text.parse::<IpNet>().ok();
+        let net = net.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        self.networks.extend(net.map(|net| net.trunc()));
+        net.is_some()
+    }
+}
+
+impl FromValue for Proxies {
+    fn read(value: Value, path: &str, sink: &mut Sink) -> Option<Self> {
+        let items = Vec::<String>::read(value, path, sink)?;
+        let mut proxies = Self::default();
+        for (index, item) in items.iter().enumerate() {
+            if !item.is_empty() && !proxies.add(item) {
+                let message = format!(
+                    "found {item:?}, expected a network, such as \"10.0.0.0/8\" or \"fd00::/8\", an address, or \"{UNIX}\" for the unix sockets"
+                );
+                sink.problems.error(format!("{path}[{index}]"), message);
+            }
+        }
+        Some(proxies)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trusts_what_is_in_a_network_however_it_is_written() {
+        let mut proxies = Proxies::default();
+        for item in ["10.1.2.3/8", "192.0.2.7", "2001:db8::/32", "unix:"] {
+            assert!(proxies.add(item), "{item}");
+        }
+        for item in ["10.0.0.0/33", "example.com", "10.0.0.1:80", "*", "unix:/a"] {
+            assert!(!proxies.add(item), "{item}");
+        }
+        for (address, trusted) in [
+            ("10.255.0.1", true),
+            ("::ffff:10.0.0.1", true),
+            ("11.0.0.1", false),
+            ("192.0.2.7", true),
+            ("192.0.2.8", false),
+            ("2001:db8::1", true),
+            ("2001:db9::1", false),
+        ] {
+            assert_eq!(
+                proxies.trusts(address.parse().unwrap()),
+                trusted,
+                "{address}"
+            );
+        }
+        assert!(proxies.trusts_unix());
+    }
+}

@@ -1,0 +1,220 @@
+//! Where a request really comes from: what trusted proxies say of it (RFC 7239, and `X-Forwarded-For`).
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use warp::http::HeaderMap;
+use warp::http::header::FORWARDED;
+
+use super::serve::Peer;
+use crate::config::Proxies;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+
+/// The address that a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// The address; one that was written as IPv6 for an IPv4 address is that.
+    pub ip: IpAddr,
+    /// The port, where it is known.
+    pub port: Option<u16>,
+}
+
+impl From<SocketAddr> for Remote {
+    fn from(address: SocketAddr) -> Self {
+        Self {
+            ip: address.ip().to_canonical(),
+            port: Some(address.port()),
+        }
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => SocketAddr::new(self.ip, port).fmt(f),
+            None => self.ip.fmt(f),
+        }
+    }
+}
+
+/// Where a request with these headers comes from; `None` where the transport has no addresses and nobody
+/// who is trusted names one.
+///
+/// From the peer on, each trusted proxy is believed for the address before it, until one is not trusted
+/// or says nothing that can be read.
+pub(super) fn remote(headers: &HeaderMap, peer: Option<Peer>, proxies: &Proxies) -> Option<Remote> {
+    let peer = peer?;
+    let direct = peer.0.map(Remote::from);
+    if !is_trusted(peer, proxies) {
+        return direct;
+    }
+    let walk = |hops: Vec<Option<Remote>>| {
+        let mut found = direct;
+        for hop in hops.into_iter().rev() {
+            let Some(hop) = hop else { break };
+            found = Some(hop);
+            if !proxies.trusts(hop.ip) {
+                break;
+            }
+        }
+        found
+    };
+    let ip = |remote: Option<Remote>| remote.map(|remote| remote.ip);
+    let (one, other) = (
+        forwarded_for(headers).map(walk),
+        forwarded(headers).map(walk),
+    );
+    match (one, other) {
+        (Some(found), None) | (None, Some(found)) => found,
+        (Some(one), Some(other)) if ip(one) == ip(other) => one,
+        // There is none, or a proxy wrote one of them and handed the other on as the caller wrote it.
+        _ => direct,
+    }
+}
+
+/// Whether the caller speaks https: by the word of a trusted proxy, else as the request came.
+pub(super) fn is_https(
+    headers: &HeaderMap,
+    peer: Option<Peer>,
+    over_tls: bool,
+    proxies: &Proxies,
+) -> bool {
+    if !peer.is_some_and(|peer| is_trusted(peer, proxies)) {
+        return over_tls;
+    }
+    // Of several, the last was written by the proxy that is trusted.
+    let said = headers.get_all(FORWARDED_PROTO).iter().next_back();
+    let said = said.and_then(|value| value.to_str().ok()?.rsplit(',').next());
+    match said.map(|word| word.trim().to_ascii_lowercase()).as_deref() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => over_tls,
+    }
+}
+
+fn is_trusted(peer: Peer, proxies: &Proxies) -> bool {
+    match peer.0 {
+        Some(address) => proxies.trusts(address.ip()),
+        None => proxies.trusts_unix(),
+    }
+}
+
+/// The hops of `X-Forwarded-For`, in order, those that cannot be read as `None`; `None` where there is no such header.
+fn forwarded_for(headers: &HeaderMap) -> Option<Vec<Option<Remote>>> {
+    let mut hops = Vec::new();
+    for value in headers.get_all(FORWARDED_FOR) {
+        match value.to_str() {
+            Ok(text) => hops.extend(text.split(',').map(|hop| node(hop.trim()))),
+            Err(_) => hops.push(None),
+        }
+    }
+    (!hops.is_empty()).then_some(hops)
+}
+
+/// The same of `Forwarded`.
+fn forwarded(headers: &HeaderMap) -> Option<Vec<Option<Remote>>> {
+    let mut hops = Vec::new();
+    for value in headers.get_all(FORWARDED) {
+        match value.to_str() {
+            Ok(text) => hops.extend(split(text, ',').into_iter().map(element)),
+            Err(_) => hops.push(None),
+        }
+    }
+    (!hops.is_empty()).then_some(hops)
+}
+
+/// The node that `for` names in one element of `Forwarded`; none where it stands twice.
+fn element(element: &str) -> Option<Remote> {
+    let mut found = None;
+    for pair in split(element, ';') {
+        let (name, value) = pair.split_once('=')?;
+        if name.trim().eq_ignore_ascii_case("for") && found.replace(value.trim()).is_some() {
+            return None;
+        }
+    }
+    let value = found?;
+    node(match value.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"')?,
+        None => value,
+    })
+}
+
+/// `text` at each `separator` outside of quotes (RFC 9110 §5.6.4).
+fn split(text: &str, separator: char) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let parts = text.split(move |c: char| {
+        let outside = !quoted && c == separator;
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ => {}
+        }
+        outside
+    });
+    parts.collect()
+}
+
+/// An address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80`, `[2001:db8::1]`, `2001:db8::1`.
+fn node(text: &str) -> Option<Remote> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Some(address.into());
+    }
+    let bare = text
+        .strip_prefix('[')
+        .map_or(Some(text), |rest| rest.strip_suffix(']'))?;
+    let ip: IpAddr = bare.parse().ok()?;
+    Some(Remote {
+        ip: ip.to_canonical(),
+        port: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_nodes_as_proxies_write_them() {
+        for (text, shown) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("192.0.2.1:80", Some("192.0.2.1:80")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("[2001:db8::1]:80", Some("[2001:db8::1]:80")),
+            ("::ffff:192.0.2.1", Some("192.0.2.1")),
+            ("unknown", None),
+            ("_hidden", None),
+            ("[192.0.2.1", None),
+            ("192.0.2.1:99999", None),
+            ("", None),
+        ] {
+            let found = node(text).map(|node| node.to_string());
+            assert_eq!(found.as_deref(), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_elements_with_quotes_in_them() {
+        let elements = |text| {
+            split(text, ',')
+                .into_iter()
+                .map(element)
+                .collect::<Vec<_>>()
+        };
+        let read = elements(
+            r#"for="_a,b;\"for=1.1.1.1", By=x;FOR="[2001:db8::1]:9" , proto=http;for=192.0.2.1"#,
+        );
+        let shown: Vec<_> = read
+            .iter()
+            .map(|hop| hop.map(|hop| hop.to_string()))
+            .collect();
+        let expected = [None, Some("[2001:db8::1]:9"), Some("192.0.2.1")];
+        assert_eq!(shown, expected.map(|hop| hop.map(str::to_owned)));
+        assert_eq!(elements("for=1.1.1.1;for=2.2.2.2"), [None]);
+        assert_eq!(elements("for"), [None]);
+        assert_eq!(elements("for=\"1.1.1.1"), [None]);
+    }
+}

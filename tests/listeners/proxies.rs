@@ -1,0 +1,124 @@
+//! Where a request comes from: `remote` of audit events, and the scheme of `from-request`.
+
+use std::io::{Read as _, Write as _};
+
+use serde_json::Value;
+
+use crate::server::{Reply, Server, Site, connect};
+
+/// What the audit event says of `remote`, for a request with these headers.
+fn remote(server: &Server, address: &str, headers: &str) -> Option<String> {
+    let mut stream = connect(address).unwrap();
+    let head = format!(
+        "POST /dex/token HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{headers}content-length: 2\r\nconnection: close\r\n\r\n{{}}"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert_eq!(Reply::parse(&reply).status, 400, "{reply}");
+    let event = server.until("\"target\":\"audit\"").pop().unwrap();
+    let event: Value = serde_json::from_str(&event).unwrap();
+    event
+        .get("remote")
+        .map(|remote| remote.as_str().unwrap().to_owned())
+}
+
+fn start(server: &str) -> (Site, Server) {
+    let site = Site::new(&format!(
+        "listen = [\"127.0.0.1:0\", \"unix:main.sock\"]\n{server}"
+    ));
+    let mut command = site.remint(&["--log-format", "json", "serve"]);
+    command.env_remove("RUST_LOG");
+    let server = Server::of_json(command);
+    (site, server)
+}
+
+/// Headers, with `|` between them, and what `remote` is; `-` is the peer.
+const TRUSTED: &str = "
+x-forwarded-for: 203.0.113.7                              => 203.0.113.7
+x-forwarded-for: 203.0.113.7:4711                         => 203.0.113.7:4711
+x-forwarded-for: 2001:db8::7                              => 2001:db8::7
+x-forwarded-for: 1.1.1.1, 203.0.113.7, 10.1.2.3           => 203.0.113.7
+x-forwarded-for: 1.1.1.1 | x-forwarded-for: 203.0.113.7   => 203.0.113.7
+x-forwarded-for: 10.9.9.9, 10.1.2.3                       => 10.9.9.9
+x-forwarded-for: junk, 203.0.113.7                        => 203.0.113.7
+x-forwarded-for: 203.0.113.7, junk                        => -
+x-forwarded-for: 203.0.113.7, junk, 10.1.2.3              => 10.1.2.3
+x-forwarded-for: ,,,                                      => -
+forwarded: for=203.0.113.7;proto=https                    => 203.0.113.7
+forwarded: by=10.0.0.1;For=\"[2001:db8::7]:99\"           => [2001:db8::7]:99
+forwarded: for=1.1.1.1, for=203.0.113.7, for=10.1.2.3     => 203.0.113.7
+forwarded: for=unknown                                    => -
+forwarded: for=\"203.0.113.7                              => -
+forwarded: ;=,;=                                          => -
+x-forwarded-for: 203.0.113.7 | forwarded: for=203.0.113.7 => 203.0.113.7
+x-forwarded-for: 203.0.113.7 | forwarded: for=1.1.1.1     => -
+x-real-ip: 203.0.113.7                                    => -
+";
+
+#[test]
+fn only_trusted_proxies_name_the_address() {
+    let (site, server) = start("trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]");
+    let (_strict, other) = start("trusted_proxies = [\"10.0.0.0/8\"]");
+    for row in TRUSTED.trim().lines() {
+        let (headers, expected) = row.split_once("=> ").unwrap();
+        let headers = format!("{}\r\n", headers.trim().replace(" | ", "\r\n"));
+        let found = remote(&server, &server.main(), &headers).unwrap();
+        if expected == "-" {
+            assert!(found.starts_with("127.0.0.1:"), "{row}: {found}");
+        } else {
+            assert_eq!(found, expected, "{row}");
+        }
+        let found = remote(&other, &other.main(), &headers).unwrap();
+        assert!(found.starts_with("127.0.0.1:"), "{row}: {found}");
+        // The networks are about addresses, and a unix socket has none.
+        assert_eq!(remote(&server, &site.unix("main.sock"), &headers), None);
+    }
+}
+
+#[test]
+fn whoever_may_open_the_socket_is_trusted_by_name_alone() {
+    let (site, server) = start("trusted_proxies = [\"unix:\"]");
+    let headers = "x-forwarded-for: 203.0.113.7\r\n";
+    let found = remote(&server, &site.unix("main.sock"), headers);
+    assert_eq!(found.as_deref(), Some("203.0.113.7"));
+    assert_eq!(remote(&server, &site.unix("main.sock"), ""), None);
+    let found = remote(&server, &server.main(), headers).unwrap();
+    assert!(found.starts_with("127.0.0.1:"), "{found}");
+}
+
+#[test]
+fn the_scheme_of_from_request_is_that_of_the_request_or_of_a_trusted_proxy() {
+    let site = Site::new("");
+    let lines = "listen = [\"127.0.0.1:0\"]\ntrusted_proxies = [\"127.0.0.1\"]";
+    site.configure(lines, "jwks_file = \"issuer.json\"");
+    site.issue_from_request();
+    let trusting = Server::start(&site);
+    site.configure("listen = [\"127.0.0.1:0\"]", "jwks_file = \"issuer.json\"");
+    site.issue_from_request();
+    let strict = Server::start(&site);
+    for (proto, scheme) in [
+        ("", "http"),
+        ("x-forwarded-proto: https\r\n", "https"),
+        ("x-forwarded-proto: HTTPS\r\n", "https"),
+        ("x-forwarded-proto: http\r\n", "http"),
+        ("x-forwarded-proto: http, https\r\n", "https"),
+        (
+            "x-forwarded-proto: https\r\nx-forwarded-proto: http\r\n",
+            "http",
+        ),
+        ("x-forwarded-proto: ftp\r\n", "http"),
+    ] {
+        for (server, scheme) in [(&trusting, scheme), (&strict, "http")] {
+            let mut stream = connect(&server.main()).unwrap();
+            let head = format!(
+                "GET /.well-known/openid-configuration HTTP/1.1\r\nhost: sts.example.com\r\n{proto}connection: close\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            let mut reply = String::new();
+            stream.read_to_string(&mut reply).unwrap();
+            let issuer = Reply::parse(&reply).json()["issuer"].clone();
+            assert_eq!(issuer, format!("{scheme}://sts.example.com"), "{proto}");
+        }
+    }
+}
