@@ -2,6 +2,7 @@
 //! a small HTTP client, and the program itself.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod authority;
 pub(crate) mod http;
 pub(crate) mod issuer;
 pub(crate) mod keys;

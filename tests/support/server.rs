@@ -150,6 +150,11 @@ impl Server {
         self.folder.path()
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn send(
         &self,
         method: &str,

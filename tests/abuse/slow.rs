@@ -1,0 +1,72 @@
+//! Clients that begin and do not go on.
+
+use std::io::{Read as _, Write as _};
+
+use crate::bench::{Bench, connect};
+
+/// How many clients of each kind.
+const EACH: usize = 200;
+
+const HEAD: &str = "POST /token HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+#[test]
+fn slow_heads_bodies_and_handshakes_stop_nobody() {
+    let bench = Bench::start();
+    // A TLS record that announces a ClientHello of 512 bytes, and 2 of them.
+    let hello = b"\x16\x03\x01\x02\x00\x01\x00".to_vec();
+    let half_body = format!("{HEAD}content-length: 60000\r\n\r\n{{\"token\": \"");
+    let h2_head = [PREFACE, b"\0\0\x20\x01\x05\0\0\0\x01x"].concat();
+    let plain = bench.server.address;
+    let kinds = [
+        (plain, HEAD.as_bytes().to_vec(), "HTTP/1.1 408 "),
+        (plain, half_body.into_bytes(), "HTTP/1.1 408 "),
+        (plain, h2_head, ""),
+        (plain, PREFACE.to_vec(), ""),
+        (bench.tls, hello, ""),
+        (bench.tls, Vec::new(), ""),
+    ];
+    bench.withstands(|| {
+        let mut clients = Vec::new();
+        for (address, bytes, end) in &kinds {
+            for _ in 0..EACH {
+                let mut stream = connect(*address);
+                stream.write_all(bytes).unwrap();
+                clients.push((stream, end));
+            }
+        }
+        // Every byte more could put a timer back.
+        for (stream, _) in &mut clients {
+            let _ = stream.write_all(b"x");
+        }
+        for (mut stream, end) in clients {
+            let mut reply = Vec::new();
+            let _ = stream.read_to_end(&mut reply);
+            let reply = String::from_utf8_lossy(&reply);
+            assert!(reply.starts_with(end), "{reply:?} for {end:?}");
+        }
+    });
+    assert!(bench.closed("handshake") >= 2 * EACH as u64);
+    assert!(bench.closed("head_timeout") >= 2 * EACH as u64);
+}
+
+#[test]
+fn a_tls_port_survives_whatever_is_sent_to_it() {
+    let bench = Bench::start();
+    bench.withstands(|| {
+        for junk in [
+            HEAD.as_bytes(),
+            PREFACE,
+            b"\x16\x03\x03\x40\x00",
+            &[0xff; 16_000],
+        ] {
+            for _ in 0..50 {
+                let mut stream = connect(bench.tls);
+                let _ = stream.write_all(junk);
+                let _ = stream.shutdown(std::net::Shutdown::Write);
+                let _ = stream.read_to_end(&mut Vec::new());
+            }
+        }
+    });
+    assert!(bench.closed("handshake") >= 200);
+}
