@@ -258,14 +258,14 @@ impl Bench<'_> {
         let both = self.start(both).await;
         let target = both.target(Way::Simple, "RS256");
         let mut gains = Vec::new();
-        let once = Turns {
+        let single = Turns {
             count: 1,
             ..self.turns
         };
         for _ in 0..self.turns.count {
-            let one = measure(&mut self.probe, &[entry(&server, &signing)], once).await;
+            let one = measure(&mut self.probe, &[entry(&server, &signing)], single).await;
             move_to("0,1");
-            let two = measure(&mut self.probe, &[entry(&both, &target)], once).await;
+            let two = measure(&mut self.probe, &[entry(&both, &target)], single).await;
             move_to("1");
             gains.push(two[0].per_second / one[0].per_second);
         }
