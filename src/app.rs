@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -14,8 +15,8 @@ use crate::config::{self, Settings};
 use crate::grant::{
     ClientCredentials, Connector, Connectors, Exchange, Grant, Grants, Minter, TokenExchange,
 };
-use crate::http::{self, Health, Issuers, Metrics, Role, RouteService, Site};
-use crate::jose::{Choice, Keyring, SigningAlgorithm};
+use crate::http::{self, Health, Issuers, Metrics, Public, Role, RouteService, Site};
+use crate::jose::{Choice, Keyring, Moment};
 use crate::oauth::metadata::Metadata;
 use crate::policy::{Limits, Policy, STANDARD_SCOPES, cel};
 use crate::random::{Random, SystemRandom};
@@ -100,16 +101,19 @@ impl Parts {
             Arc::clone(&self.clients),
             Arc::clone(&self.connectors),
         );
-        let template = metadata(settings, &self.keyring, &grants);
-        let jwks = self.keyring.jwks();
+        let publics = self.keyring.timeline(|keys| Public {
+            template: metadata(settings, keys, &grants),
+            jwks: keys.jwks(),
+        });
         let issuers = match &settings.issuer {
-            config::Issuer::Listed(issuers) => Issuers::listed(issuers, &template, &jwks).ok()?,
-            config::Issuer::FromRequest => Issuers::FromRequest {
-                template: Box::new(template),
-                jwks,
-            },
+            config::Issuer::Listed(issuers) => Issuers::listed(issuers, &publics).ok()?,
+            config::Issuer::FromRequest => Issuers::FromRequest(Box::new(publics)),
         };
-        let metrics = Metrics::new(Arc::clone(&self.connectors), self.keyring);
+        let metrics = Metrics::new(
+            Arc::clone(&self.connectors),
+            self.keyring,
+            Arc::clone(clock),
+        );
         let state = Arc::new(State {
             connectors: self.connectors,
             degraded: self.degraded,
@@ -163,7 +167,15 @@ impl App {
             signing: settings.keys.signing.clone(),
         };
         let keyring = keys.and_then(|json| Keyring::load(json, &choice, problems));
-        let signs: Vec<_> = keyring.iter().flat_map(Keyring::algorithms).collect();
+        let now = surroundings.clock.unix();
+        if let Some(keyring) = &keyring {
+            let longest = settings.tokens.max_lifetime + settings.tokens.leeway;
+            keyring.check(&choice, now, longest, problems);
+        }
+        let signs: Vec<_> = keyring
+            .iter()
+            .flat_map(|keyring| keyring.at(now).algorithms())
+            .collect();
         let mut upstreams = Upstreams::new(Arc::clone(&surroundings.clock));
         if let Some(folder) = &settings.server.state_dir {
             match upstreams.keep_in(folder) {
@@ -262,6 +274,16 @@ impl App {
         &self.site.metrics.connections
     }
 
+    /// The time by its clock, since the Unix epoch.
+    pub fn now(&self) -> Duration {
+        self.site.clock.unix()
+    }
+
+    /// Our own keys, as they are now.
+    pub fn keys(&self) -> Moment<'_> {
+        self.site.exchange.keyring().at(self.now())
+    }
+
     /// The issuers, and the public documents of each.
     pub fn issuers(&self) -> &Issuers {
         &self.site.issuers
@@ -292,7 +314,7 @@ fn source(connector: &config::Connector) -> SourceSpec {
 }
 
 /// The metadata, but for what carries the URL of an issuer.
-fn metadata(settings: &Settings, keyring: &Keyring, grants: &Grants) -> Metadata {
+fn metadata(settings: &Settings, keys: Moment<'_>, grants: &Grants) -> Metadata {
     let mut configured = BTreeSet::new();
     for connector in &settings.connectors {
         let copied = connector.rules.iter().flat_map(|rule| &rule.clone_claims);
@@ -313,9 +335,10 @@ fn metadata(settings: &Settings, keyring: &Keyring, grants: &Grants) -> Metadata
     Metadata {
         response_types_supported: vec!["id_token"],
         subject_types_supported: vec!["public"],
-        id_token_signing_alg_values_supported: keyring
-            .algorithms()
-            .map(SigningAlgorithm::name)
+        id_token_signing_alg_values_supported: keys
+            .announced()
+            .iter()
+            .map(|alg| alg.name())
             .collect(),
         claims_supported: OWN_CLAIMS
             .iter()

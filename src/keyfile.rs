@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -47,82 +47,256 @@ fn warn_if_open(path: &Path, problems: &mut Problems) {
     }
 }
 
-/// Why a key could not be added.
+/// Why the file was not changed; it is as it was.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AddError {
+pub(crate) enum EditError {
     /// The file could not be read or replaced.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}{}", hint(source))]
     Io {
         /// The key file.
         path: String,
         /// What the system said.
         source: io::Error,
     },
+    /// There is no such file.
+    #[error(
+        "{0} does not exist: make it with `remint keys generate`, or name another with --file or --config"
+    )]
+    Missing(String),
     /// The file is not a JWKS.
     #[error("{0} is not a JWKS ({{\"keys\": [...]}}): it is left as it was")]
     NotAJwks(String),
-    /// A key with this id is there already.
-    #[error("{path} has a key with the kid {kid:?} already: choose another with --kid")]
-    KidTaken {
+    /// Somebody else, who does not take the lock, changed the file at the same time.
+    #[error(
+        "{0} was changed by another program meanwhile, and is left as that made it: look at it, and run this again"
+    )]
+    Changed(String),
+    /// The file belongs to Kubernetes, which would put the old one back.
+    #[error(
+        "{0} is a mounted Secret or ConfigMap, which Kubernetes would put back: change a copy of the file, and update the Secret from that"
+    )]
+    Mounted(String),
+    /// The new file would belong to somebody else, and the server might not read it any more.
+    #[error(
+        "{path} belongs to {owner}, which only that user or root can keep: run this as one of them"
+    )]
+    Owner {
         /// The key file.
         path: String,
-        /// The id.
-        kid: String,
+        /// User and group, by number.
+        owner: String,
     },
+    /// The change itself was refused.
+    #[error("{0}")]
+    Refused(String),
 }
 
-/// Adds a key to the file, or creates it with mode 0600. An interruption leaves the old file or the new one.
-pub(crate) fn add(path: &Path, entry: Value) -> Result<(), AddError> {
+/// What there is to do about an error of the system.
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "; change a copy of the file where it comes from, such as the Secret that is mounted here"
+        }
+        io::ErrorKind::ResourceBusy => {
+            "; the file is mounted by itself and cannot be replaced: mount its folder instead"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; the file and its folder must be writable, since a new file takes its place"
+        }
+        _ => "",
+    }
+}
+
+/// What to do with the file after a change of its list.
+pub(crate) enum Edit<T> {
+    /// Put the new list in its place.
+    Write(T),
+    /// Leave it alone.
+    Keep(T),
+}
+
+/// Adds a key to the file, or creates it with mode 0600.
+pub(crate) fn add(path: &Path, entry: Value) -> Result<(), EditError> {
+    change(path, true, |keys| {
+        let kid = entry.get("kid").and_then(Value::as_str).unwrap_or_default();
+        let same = |key: &Value| key.get("kid").and_then(Value::as_str) == Some(kid);
+        if keys.iter().any(same) {
+            return Err(format!(
+                "{} has a key with the kid {kid:?} already: choose another with --kid",
+                path.display()
+            ));
+        }
+        keys.push(entry);
+        Ok(Edit::Write(()))
+    })
+}
+
+/// Changes the list of keys; whoever else changes it with Remint waits. An interruption at any point leaves the
+/// old file or the new one.
+pub(crate) fn edit<T>(
+    path: &Path,
+    work: impl FnOnce(&mut Vec<Value>) -> Result<Edit<T>, String>,
+) -> Result<T, EditError> {
+    change(path, false, work)
+}
+
+fn change<T>(
+    path: &Path,
+    create: bool,
+    work: impl FnOnce(&mut Vec<Value>) -> Result<Edit<T>, String>,
+) -> Result<T, EditError> {
     let name = || path.display().to_string();
-    let failed = |source| AddError::Io {
+    let failed = |source| EditError::Io {
         path: name(),
         source,
     };
-    let mut set = match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| AddError::NotAJwks(name()))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => json!({ "keys": [] }),
+    let target = Target::find(path).map_err(failed)?;
+    let _lock = target.lock();
+    let before = match fs::read(&target.file) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && create => None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(EditError::Missing(name()));
+        }
         Err(error) => return Err(failed(error)),
     };
-    let Some(Value::Array(keys)) = set.get_mut("keys") else {
-        return Err(AddError::NotAJwks(name()));
+    let mut set = match &before {
+        Some(bytes) => serde_json::from_slice(bytes).map_err(|_| EditError::NotAJwks(name()))?,
+        None => json!({ "keys": [] }),
     };
-    let kid = entry.get("kid").and_then(Value::as_str).unwrap_or_default();
-    if keys
-        .iter()
-        .any(|key| key.get("kid").and_then(Value::as_str) == Some(kid))
-    {
-        return Err(AddError::KidTaken {
-            path: name(),
-            kid: kid.to_owned(),
-        });
+    let Some(Value::Array(keys)) = set.get_mut("keys") else {
+        return Err(EditError::NotAJwks(name()));
+    };
+    match work(keys).map_err(EditError::Refused)? {
+        Edit::Keep(result) => Ok(result),
+        Edit::Write(result) => {
+            target.replace(&set, before.as_deref(), &name())?;
+            Ok(result)
+        }
     }
-    keys.push(entry);
-    replace(path, &set).map_err(failed)
 }
 
-/// Writes beside the file and renames over it, keeping its mode and, where permitted, its owner.
-fn replace(path: &Path, set: &Value) -> io::Result<()> {
-    // A link stays a link: its target is what is replaced.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".jwks-")
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(folder)?;
-    let mut text = serde_json::to_string_pretty(set)?;
-    text.push('\n');
-    file.write_all(text.as_bytes())?;
-    if let Ok(before) = fs::metadata(&path) {
-        file.as_file().set_permissions(before.permissions())?;
-        // Only root may give a file away; others keep their own.
-        let _ = std::os::unix::fs::chown(file.path(), Some(before.uid()), Some(before.gid()));
+/// The file behind a path, and the folder in which it is replaced.
+struct Target {
+    file: PathBuf,
+    folder: PathBuf,
+    /// How the names of half-made files begin.
+    prefix: String,
+}
+
+impl Target {
+    /// A link stays a link: what it leads to is what is replaced.
+    fn find(path: &Path) -> io::Result<Self> {
+        let file = match fs::canonicalize(path) {
+            Ok(file) => file,
+            // A link to nothing is a mistake, and a file in its place would hide it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
+                path.to_path_buf()
+            }
+            Err(error) => return Err(error),
+        };
+        let folder = match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+            _ => PathBuf::from("."),
+        };
+        let own = file.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Self {
+            prefix: format!(".{own}.remint-"),
+            file,
+            folder,
+        })
     }
-    file.as_file().sync_all()?;
-    file.persist(&path).map_err(|error| error.error)?;
-    fs::File::open(folder)?.sync_all()
+
+    /// Waits until nobody else changes a key file of this folder. The folder is what is locked: the file itself
+    /// is another one after each change. The system lifts the lock when the process ends, however it does.
+    fn lock(&self) -> Option<fs::File> {
+        let folder = fs::File::open(&self.folder).ok()?;
+        // Not every file system can; the comparison before the rename is still there.
+        folder.lock().ok()?;
+        self.tidy();
+        Some(folder)
+    }
+
+    /// Takes away what an interrupted change left behind: it may hold keys.
+    fn tidy(&self) {
+        let Ok(entries) = fs::read_dir(&self.folder) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            if entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with(&self.prefix)
+            {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Writes beside the file and renames over it, keeping its mode and owner.
+    fn replace(&self, set: &Value, before: Option<&[u8]>, name: &str) -> Result<(), EditError> {
+        let failed = |source| EditError::Io {
+            path: name.to_owned(),
+            source,
+        };
+        if self.is_mounted() {
+            return Err(EditError::Mounted(name.to_owned()));
+        }
+        let mut file = tempfile::Builder::new()
+            .prefix(&self.prefix)
+            .permissions(fs::Permissions::from_mode(0o600))
+            .tempfile_in(&self.folder)
+            .map_err(failed)?;
+        let mut text = serde_json::to_string_pretty(set).map_err(|error| failed(error.into()))?;
+        text.push('\n');
+        file.write_all(text.as_bytes()).map_err(failed)?;
+        self.copy_owner_and_mode(file.as_file(), name)?;
+        file.as_file().sync_all().map_err(failed)?;
+        let now = match fs::read(&self.file) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        if now.as_deref() != before {
+            return Err(EditError::Changed(name.to_owned()));
+        }
+        file.persist(&self.file)
+            .map_err(|error| failed(error.error))?;
+        let folder = fs::File::open(&self.folder).and_then(|folder| folder.sync_all());
+        folder.map_err(failed)
+    }
+
+    /// Whether Kubernetes keeps the file: it swaps a link to folders such as `..2026_11_22_08_00_00.1`.
+    fn is_mounted(&self) -> bool {
+        let mut parts = self.file.components();
+        parts.any(|part| match part {
+            Component::Normal(part) => part.as_encoded_bytes().starts_with(b".."),
+            _ => false,
+        })
+    }
+
+    fn copy_owner_and_mode(&self, file: &fs::File, name: &str) -> Result<(), EditError> {
+        let failed = |source| EditError::Io {
+            path: name.to_owned(),
+            source,
+        };
+        let before = match fs::metadata(&self.file) {
+            Ok(before) => before,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let own = file.metadata().map_err(failed)?;
+        let owner = (before.uid(), before.gid());
+        if (own.uid(), own.gid()) != owner {
+            let given = fchown(file, Some(owner.0), Some(owner.1));
+            given.map_err(|_| EditError::Owner {
+                path: name.to_owned(),
+                owner: format!("user {} and group {}", owner.0, owner.1),
+            })?;
+        }
+        // After the owner, so that nobody else can read it in between.
+        file.set_permissions(before.permissions()).map_err(failed)
+    }
 }
 
 #[cfg(test)]
@@ -154,12 +328,12 @@ mod tests {
         add(&path, json!({ "kid": "a" })).unwrap();
         assert!(matches!(
             add(&path, json!({ "kid": "a" })),
-            Err(AddError::KidTaken { .. })
+            Err(EditError::Refused(_))
         ));
         fs::write(&path, "not json").unwrap();
         assert!(matches!(
             add(&path, json!({ "kid": "b" })),
-            Err(AddError::NotAJwks(_))
+            Err(EditError::NotAJwks(_))
         ));
         assert_eq!(fs::read(&path).unwrap(), b"not json");
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::config::{Issuer, Settings, problems::Problems};
-use crate::jose::Keyring;
+use crate::jose::{KeyState, Moment, OwnKey, rfc3339};
 use crate::oauth::metadata::endpoint;
 use crate::upstream::PublicClient;
 
@@ -74,7 +74,7 @@ impl Public<'_> {
         };
         let types = ["application/jwk-set+json", "application/json"];
         if let Some(jwks) = self.document(jwks_uri, &types).await {
-            self.compare_keys(jwks_uri, &jwks, app.exchange().keyring());
+            self.compare_keys(jwks_uri, &jwks, app.keys());
         }
     }
 
@@ -99,7 +99,7 @@ impl Public<'_> {
 
     /// The members of the metadata that are not as this configuration would have them.
     fn stale_members(&self, found: &Value, app: &App) -> Vec<String> {
-        let documents = app.issuers().documents();
+        let documents = app.issuers().documents(app.now());
         let own = documents
             .iter()
             .find(|document| document.issuer == self.issuer && !document.is_jwks)
@@ -115,22 +115,19 @@ impl Public<'_> {
             .collect()
     }
 
-    fn compare_keys(&mut self, url: &str, found: &Value, keyring: &Keyring) {
+    fn compare_keys(&mut self, url: &str, found: &Value, keys: Moment<'_>) {
         let listed = found.get("keys").and_then(Value::as_array);
         let found: Vec<&Value> = listed.into_iter().flatten().collect();
         let kid = |key: &Value| key.get("kid").and_then(Value::as_str).map(str::to_owned);
-        for (key, signs) in keyring.keys() {
+        for own in keys.published() {
+            let key = own.key;
             let mut same = found
                 .iter()
                 .filter(|other| kid(other).as_deref() == Some(key.kid()))
                 .peekable();
             let name = key.kid();
             if same.peek().is_none() {
-                let end = if signs {
-                    "tokens that it signs are refused; publish again"
-                } else {
-                    "publish again before it signs"
-                };
+                let end = without(&own);
                 self.error(format!("{url} is stale: it lacks the key {name:?}: {end}"));
                 continue;
             }
@@ -148,10 +145,15 @@ impl Public<'_> {
                     "{url} shows the private half of the key {kid:?} to the whole world: take it down, and replace the key"
                 ));
             }
-            if keyring.keys().all(|(own, _)| own.kid() != kid) {
-                self.warning(format!(
+            let own = keys.keys().find(|own| own.key.kid() == kid);
+            match own.map(|own| own.state) {
+                None => self.warning(format!(
                     "{url} is stale: it has the key {kid:?}, which the key file does not have: whoever holds that key can still sign; publish again"
-                ));
+                )),
+                Some(KeyState::Retired) => self.warning(format!(
+                    "{url} is stale: it has the key {kid:?}, whose time is over: whoever holds that key can still sign; publish again"
+                )),
+                Some(_) => {}
             }
         }
     }
@@ -185,5 +187,21 @@ impl Public<'_> {
 
     fn warning(&mut self, message: String) {
         self.problems.warning(self.path.clone(), message);
+    }
+}
+
+/// What comes of it that verifiers do not find this key.
+fn without(own: &OwnKey<'_>) -> String {
+    match (own.state, own.times.signs_from, own.times.signs_until) {
+        (KeyState::Signing, ..) => "tokens that it signs are refused; publish again".to_owned(),
+        (KeyState::Next, Some(from), _) => format!(
+            "publish again before it signs, which is from {} on",
+            rfc3339(from)
+        ),
+        (_, _, Some(until)) => format!(
+            "tokens that it signed until {} are refused; publish again",
+            rfc3339(until)
+        ),
+        _ => "publish again before it signs".to_owned(),
     }
 }

@@ -13,6 +13,7 @@ use super::{BAD_CONFIG, load, out};
 use crate::app::App;
 use crate::config::{Issuer, Settings, problems::Problems};
 use crate::http::Published;
+use crate::jose::{KeyState, rfc3339};
 
 /// What no issuer can do without: relying parties ask for these, and for the rest only if they know it.
 const NEEDED: [&str; 2] = [
@@ -54,6 +55,9 @@ pub(super) fn run(args: &PublishArgs) -> ExitCode {
         ));
     }
     advise(&args.out, &files);
+    if let Some(built) = &loaded.built {
+        advise_on_keys(&built.app);
+    }
     ExitCode::SUCCESS
 }
 
@@ -68,7 +72,7 @@ fn plan<'a>(settings: &Settings, app: &'a App, problems: &mut Problems) -> Files
         );
         return Files::new();
     }
-    let documents = app.issuers().documents();
+    let documents = app.issuers().documents(app.now());
     let several = hosts(&documents).len() > 1;
     let mut files = Files::new();
     for document in documents {
@@ -179,8 +183,36 @@ fn advise(folder: &Path, files: &Files<'_>) {
         "Serve each file with the Content-Type that stands under it (the names give a server nothing to guess it from), with
 Cache-Control: {}, and for verifiers in browsers with Access-Control-Allow-Origin: *.
 Publish again after every `keys generate`, rotation or removal of a key, and after every change of the issuer, of clients,
-claims or scopes. A new key must be public before it signs: publish, let caches run out (a day is safe), then let it sign.
+claims or scopes. A new key must be public before it signs: after `keys rotate` publish at once.
 `remint check --online` says whether verifiers find what they should.",
         keep.unwrap_or_default()
     ));
+}
+
+/// Says when the files are out of date by the clock alone.
+fn advise_on_keys(app: &App) {
+    let now = app.now();
+    for own in app.keys().keys().filter(|own| own.state == KeyState::Next) {
+        out::line(format_args!(
+            "The key {:?} signs from {} on: these files must be public well before.",
+            own.key.kid(),
+            rfc3339(own.times.signs_from.unwrap_or_default())
+        ));
+    }
+    match app.issuers().next_change(now) {
+        None => out::line("Time alone does not change the files."),
+        Some(change) => {
+            let outlook = app.exchange().keyring().outlook(now);
+            let then: Vec<_> = outlook
+                .into_iter()
+                .filter(|(from, _)| *from == change)
+                .map(|(_, words)| words)
+                .collect();
+            out::line(format_args!(
+                "Publish again soon after {}: {}.",
+                rfc3339(change),
+                then.join("; ")
+            ));
+        }
+    }
 }

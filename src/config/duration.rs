@@ -10,7 +10,7 @@ pub(super) const FORMS: &str =
 const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 
 /// Reads one duration, or a sum of them such as `1h30m`; `None` where it is not one, or is longer than ten years.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() || text.is_empty() {

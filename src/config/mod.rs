@@ -20,6 +20,7 @@ mod value;
 pub use address::{Address, SocketMode};
 pub use client::Client;
 pub use connector::{Connector, Rule};
+pub(crate) use duration::parse as duration;
 pub use environment::process_environment;
 pub use limits::Limits;
 pub use load::{known_keys, load, load_toml};

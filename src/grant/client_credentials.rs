@@ -194,11 +194,11 @@ impl Asked<'_> {
         claims: Map<String, Value>,
     ) -> Result<super::Issued, Refusal> {
         let minter = &self.grant.minter;
-        let key = minter.keyring().default_key();
+        let now = self.grant.clock.unix();
+        let key = minter.keyring().at(now).default_key();
         let alg = key
             .map(|key| key.alg())
-            .ok_or_else(|| Refusal::new(Reason::Internal, "no key signs"))?;
-        let now = self.grant.clock.unix();
+            .ok_or_else(|| Refusal::new(Reason::AlgUnavailable, "no key signs at this time"))?;
         let draft = Draft {
             issuer,
             aud,

@@ -148,14 +148,14 @@ impl Exchange {
                 "the actor may act for the subject".to_owned()
             })?;
         }
-        let signs: Vec<_> = self.minter.keyring().algorithms().collect();
+        let now = self.clock.unix();
+        let signs: Vec<_> = self.minter.keyring().at(now).algorithms().collect();
         let Some(mut decision) = case.decide(&terms, granting, &signs, verdicts)? else {
             return Ok(None);
         };
         if let Some(act) = act(&token, actor) {
             decision.claims.insert("act".to_owned(), act);
         }
-        let now = self.clock.unix();
         let own = (!connector.policy.outlives()).then(|| token.claims().exp());
         let bounds = own
             .into_iter()

@@ -96,7 +96,11 @@ impl Minter {
 
     /// Adds the registered claims (RFC 7519 §4.1) and refuses a token that would be too large.
     pub fn complete(&self, draft: Draft<'_>) -> Result<Unsigned, Refusal> {
-        let key = self.keyring.signing(draft.alg).ok_or_else(defect)?;
+        let key = self
+            .keyring
+            .at(draft.now)
+            .signing(draft.alg)
+            .ok_or_else(defect)?;
         let millis = u64::try_from(draft.now.as_millis()).unwrap_or(u64::MAX);
         let jti = uuid_v7(self.random.as_ref(), millis).to_string();
         let body = Body {

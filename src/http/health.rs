@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use warp::http::StatusCode;
 
 use super::Site;
+use crate::jose::KeyState;
 use crate::upstream::{SourceState, SourceStatus};
 
 /// The status and the word for a health path; `None` for any other path.
@@ -13,10 +14,19 @@ pub(super) fn find(site: &Site, path: &str) -> Option<(StatusCode, &'static str)
         "/healthz" | "/healthz/ready" if site.health.is_draining() => {
             Some((StatusCode::SERVICE_UNAVAILABLE, "draining"))
         }
+        "/healthz" | "/healthz/ready" if !signs(site) => {
+            Some((StatusCode::SERVICE_UNAVAILABLE, "no_signing_key"))
+        }
         "/healthz" | "/healthz/ready" if site.health.is_whole() => Some((StatusCode::OK, "ok")),
         "/healthz" | "/healthz/ready" => Some((StatusCode::OK, "degraded")),
         _ => None,
     }
+}
+
+/// Whether any key signs now: without one every request is refused.
+fn signs(site: &Site) -> bool {
+    let keys = site.exchange.keyring().at(site.clock.unix());
+    keys.default_key().is_some()
 }
 
 /// The word alone.
@@ -26,11 +36,13 @@ pub(super) fn brief(word: &str) -> Value {
 
 /// The word and what stands behind it; nothing in it is secret.
 pub(super) fn detailed(site: &Site, word: &str) -> Value {
-    let keys = site.exchange.keyring().keys();
+    let keys = site.exchange.keyring().at(site.clock.unix());
     let signing: Map<String, Value> = keys
-        .filter(|(_, signs)| *signs)
-        .map(|(key, _)| (key.alg().name().to_owned(), key.kid().into()))
+        .keys()
+        .filter(|own| own.state == KeyState::Signing)
+        .map(|own| (own.key.alg().name().to_owned(), own.key.kid().into()))
         .collect();
+    let keys: Vec<Value> = keys.keys().map(|own| own.to_json()).collect();
     let connectors = site.exchange.connectors().iter();
     let connectors: Map<String, Value> = connectors
         .map(|connector| (connector.id.to_string(), source(&connector.keys.status())))
@@ -39,6 +51,7 @@ pub(super) fn detailed(site: &Site, word: &str) -> Value {
         "status": word,
         "draining": site.health.is_draining(),
         "signing": signing,
+        "keys": keys,
         "connectors": connectors,
     })
 }

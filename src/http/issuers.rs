@@ -1,14 +1,15 @@
 //! Which issuer a request is for, and what stands under its URL.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
 use warp::http::HeaderMap;
 use warp::http::header::HOST;
 
-use super::documents::{Document, Documents, KEEP};
-use crate::oauth::metadata::Metadata;
+use super::documents::{Document, Documents, KEEP, Public};
+use crate::clock::Clock;
+use crate::jose::Timeline;
 use crate::oauth::{Reason, Refusal};
 
 /// The issuers that one instance answers for.
@@ -17,12 +18,7 @@ pub enum Issuers {
     /// Configured ones, with everything under them rendered at start.
     Listed(Vec<Listed>),
     /// The scheme and host of each request.
-    FromRequest {
-        /// The metadata, but for what the request decides.
-        template: Box<Metadata>,
-        /// The public JWKS.
-        jwks: Value,
-    },
+    FromRequest(Box<Timeline<Public>>),
 }
 
 /// One configured issuer.
@@ -66,26 +62,31 @@ pub(super) enum Found<'a> {
 
 impl Issuers {
     /// Renders the documents of each issuer.
-    pub fn listed(
-        issuers: &[String],
-        template: &Metadata,
-        jwks: &Value,
-    ) -> serde_json::Result<Self> {
-        let listed = issuers
-            .iter()
-            .map(|issuer| Listed::new(issuer, template, jwks));
+    pub fn listed(issuers: &[String], publics: &Timeline<Public>) -> serde_json::Result<Self> {
+        let listed = issuers.iter().map(|issuer| Listed::new(issuer, publics));
         listed.collect::<Result<_, _>>().map(Self::Listed)
     }
 
-    /// Every document of every configured issuer, the keys first; none where issuers come from requests.
-    pub fn documents(&self) -> Vec<Published<'_>> {
-        let listed = match self {
-            Self::Listed(issuers) => issuers.as_slice(),
-            Self::FromRequest { .. } => &[],
-        };
-        let mut documents: Vec<_> = listed.iter().flat_map(Listed::published).collect();
+    /// Every document of every configured issuer as it is at `now`, the keys first; none where issuers come
+    /// from requests.
+    pub fn documents(&self, now: Duration) -> Vec<Published<'_>> {
+        let listed = self.configured().iter();
+        let mut documents: Vec<_> = listed.flat_map(|issuer| issuer.published(now)).collect();
         documents.sort_by_key(|document| (!document.is_jwks, document.path));
         documents
+    }
+
+    /// When a document of a configured issuer next changes by the clock alone, in seconds since the Unix epoch.
+    pub fn next_change(&self, now: Duration) -> Option<u64> {
+        // All of them follow the same keys.
+        self.configured().first()?.documents.next_change(now)
+    }
+
+    fn configured(&self) -> &[Listed] {
+        match self {
+            Self::Listed(issuers) => issuers,
+            Self::FromRequest(_) => &[],
+        }
     }
 
     /// What `path` is for a request with these headers; `None` where it is nothing.
@@ -96,23 +97,24 @@ impl Issuers {
         headers: &HeaderMap,
         is_https: bool,
         path: &str,
+        clock: &dyn Clock,
     ) -> Result<Option<Found<'_>>, Refusal> {
         // Two of them are none: what stands before Remint may have read the other one.
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().filter(|_| hosts.next().is_none());
         let host = host.and_then(|host| host.to_str().ok());
         match self {
-            Self::Listed(issuers) => Ok(find_listed(issuers, host, path)),
-            Self::FromRequest { template, jwks } => {
+            Self::Listed(issuers) => Ok(find_listed(issuers, host, path, clock)),
+            Self::FromRequest(publics) => {
                 let issuer = host.and_then(|host| requested_issuer(host, is_https));
-                find_requested(template, jwks, issuer, path)
+                find_requested(publics, issuer, path, clock.unix())
             }
         }
     }
 }
 
 impl Listed {
-    fn new(issuer: &str, template: &Metadata, jwks: &Value) -> serde_json::Result<Self> {
+    fn new(issuer: &str, publics: &Timeline<Public>) -> serde_json::Result<Self> {
         let url = url::Url::parse(issuer).ok();
         let host = url.as_ref().and_then(|url| {
             let port = url
@@ -130,16 +132,12 @@ impl Listed {
             } else {
                 ":80"
             },
-            documents: Documents::new(
-                &base.unwrap_or_default(),
-                &template.for_issuer(issuer),
-                jwks,
-            )?,
+            documents: Documents::new(&base.unwrap_or_default(), issuer, publics)?,
         })
     }
 
-    fn published(&self) -> impl Iterator<Item = Published<'_>> {
-        self.documents.iter().map(|(path, document)| Published {
+    fn published(&self, now: Duration) -> impl Iterator<Item = Published<'_>> {
+        self.documents.iter(now).map(|(path, document)| Published {
             issuer: &self.issuer,
             host: &self.host,
             path,
@@ -150,28 +148,33 @@ impl Listed {
         })
     }
 
-    fn find(&self, path: &str) -> Option<Found<'_>> {
+    fn find(&self, path: &str, clock: &dyn Clock) -> Option<Found<'_>> {
         if self.documents.is_token_endpoint(path) {
             return Some(Found::Token(Ok(Cow::Borrowed(&self.issuer))));
         }
-        let document = self.documents.find(path)?;
+        let document = self.documents.find(path, || clock.unix())?;
         Some(Found::Document(Cow::Borrowed(document)))
     }
 }
 
 /// The issuer of the request's host under which `path` is something, else the first issuer's.
-fn find_listed<'a>(issuers: &'a [Listed], host: Option<&str>, path: &str) -> Option<Found<'a>> {
+fn find_listed<'a>(
+    issuers: &'a [Listed],
+    host: Option<&str>,
+    path: &str,
+    clock: &dyn Clock,
+) -> Option<Found<'a>> {
     // Paths are whole ones, so that at most one issuer of a host knows a path.
     if let [_, _, ..] = issuers
         && let Some(host) = host
         && let Some(found) = issuers
             .iter()
             .filter(|issuer| issuer.host == plain_host(host, issuer.implied))
-            .find_map(|issuer| issuer.find(path))
+            .find_map(|issuer| issuer.find(path, clock))
     {
         return Some(found);
     }
-    issuers.first()?.find(path)
+    issuers.first()?.find(path, clock)
 }
 
 /// A `Host` in lower case, without the port that the scheme implies.
@@ -181,10 +184,10 @@ fn plain_host(host: &str, implied: &str) -> String {
 }
 
 fn find_requested<'a>(
-    template: &Metadata,
-    jwks: &Value,
+    publics: &Timeline<Public>,
     issuer: Option<String>,
     path: &str,
+    now: Duration,
 ) -> Result<Option<Found<'a>>, Refusal> {
     if !Documents::names(path) {
         return Ok(None);
@@ -200,8 +203,8 @@ fn find_requested<'a>(
     }
     let issuer = issuer?;
     let defect = |_| Refusal::new(Reason::Internal, "the metadata cannot be rendered");
-    let documents = Documents::new("", &template.for_issuer(&issuer), jwks).map_err(defect)?;
-    let document = documents.find(path).cloned().map(|document| Document {
+    let document = Documents::requested(path, &issuer, publics.at(now)).map_err(defect)?;
+    let document = document.map(|document| Document {
         // Another Host would get another document, so nothing between may keep this one.
         cacheable: document.is_jwks(),
         ..document

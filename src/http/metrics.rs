@@ -17,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Connections;
+use crate::clock::Clock;
 use crate::grant::{Connectors, Event, Outcome};
 use crate::jose::Keyring;
 use crate::oauth::Refusal;
@@ -52,7 +53,7 @@ struct RequestLabels {
 
 impl Metrics {
     /// Metrics that also tell of these connectors and keys.
-    pub fn new(connectors: Arc<Connectors>, keyring: Arc<Keyring>) -> Self {
+    pub fn new(connectors: Arc<Connectors>, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Self {
         let mut registry = Registry::with_prefix("remint");
         let requests = Family::<RequestLabels, Counter>::default();
         registry.register("token_requests", "Requests to /token", requests.clone());
@@ -69,6 +70,7 @@ impl Metrics {
         registry.register_collector(Box::new(Standing {
             connectors,
             keyring,
+            clock,
         }));
         Self {
             registry,
@@ -107,6 +109,7 @@ impl Metrics {
 struct Standing {
     connectors: Arc<Connectors>,
     keyring: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Collector for Standing {
@@ -166,12 +169,11 @@ impl Collector for Standing {
             None,
             MetricType::Gauge,
         )?;
-        for (key, signs) in self.keyring.keys() {
-            let state = if signs { "signing" } else { "retiring" };
+        for own in self.keyring.at(self.clock.unix()).keys() {
             let labels = [
-                ("kid", key.kid()),
-                ("alg", key.alg().name()),
-                ("state", state),
+                ("kid", own.key.kid()),
+                ("alg", own.key.alg().name()),
+                ("state", own.state.name()),
             ];
             ConstGauge::new(1_u64).encode(keys.encode_family(&labels)?)?;
         }

@@ -1,10 +1,16 @@
-//! Our own keys together: which are published, and which one signs for each algorithm.
+//! Our own keys together: which are published, and which one signs for each algorithm, at each time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{PrivateJwk, PublicJwk, SigningAlgorithm, SigningKey, UnusableKey, base64url};
+use super::phases::{Entry, Phase, phases};
+use super::times::rfc3339;
+use super::{
+    KeyState, PrivateJwk, PublicJwk, SigningAlgorithm, SigningKey, Timeline, Times, UnusableKey,
+    base64url,
+};
 use crate::config::problems::Problems;
 
 /// How the ids of the keys in `jwks.example.json` begin.
@@ -19,100 +25,175 @@ pub struct Choice {
     pub signing: Option<Vec<(String, String)>>,
 }
 
-/// The usable keys of the key file, one per kid.
+/// The usable keys of the key file, one per kid, and what each does at which time.
 #[derive(Clone, Debug)]
 pub struct Keyring {
-    published: Vec<Arc<SigningKey>>,
-    /// In the order of preference: the first one's algorithm is the default.
-    signing: Vec<Arc<SigningKey>>,
+    entries: Vec<Entry>,
+    phases: Timeline<Phase>,
+}
+
+/// Our own keys at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    entries: &'a [Entry],
+    phase: &'a Phase,
+}
+
+/// A key of ours, and what it does.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnKey<'a> {
+    /// The key.
+    pub key: &'a SigningKey,
+    /// What it does.
+    pub state: KeyState,
+    /// From when to when.
+    pub times: Times,
 }
 
 impl Keyring {
     /// Reads a JWKS with private keys and picks those that sign; what is wrong goes to `problems`.
     pub fn load(json: &[u8], choice: &Choice, problems: &mut Problems) -> Option<Self> {
-        let published = usable(json, problems)?;
-        if published.is_empty() {
+        let listed = listed(json).map_err(|cause| problems.error("keys.file", cause));
+        Self::of(&listed.ok()?, choice, problems)
+    }
+
+    /// As [`Keyring::load`], of the list `keys` of a JWKS.
+    pub(super) fn of(listed: &[Value], choice: &Choice, problems: &mut Problems) -> Option<Self> {
+        let mut entries = usable(listed, problems);
+        if entries.is_empty() {
             problems.error(
                 "keys.file",
                 "it holds no key that can sign: run `remint keys generate --alg RS256` (or ES256)",
             );
             return None;
         }
-        let mut signing = match &choice.signing {
-            None => first_of_each(&published),
-            Some(named) => named_keys(named, &published, problems)?,
+        let pinned = match &choice.signing {
+            None => None,
+            Some(named) => Some(pinned(named, &entries, problems)?),
         };
-        if let Some(name) = &choice.default_alg {
-            let place = signing.iter().position(|key| key.alg().name() == name);
-            let Some(place) = place else {
-                let algs: Vec<_> = signing.iter().map(|key| key.alg().name()).collect();
-                problems.error_once(
-                    "keys.default_alg",
-                    format!(
-                        "found {name:?}, but the keys that sign are for {}: name one of these, or add a key with `remint keys generate`",
-                        algs.join(" and ")
-                    ),
-                );
-                return None;
-            };
-            signing.swap(0, place);
+        if let Some(pinned) = &pinned {
+            warn_of_pins(pinned, &entries, problems);
         }
-        Some(Self { published, signing })
+        let phases = phases(
+            &mut entries,
+            pinned.as_deref(),
+            choice.default_alg.as_deref(),
+        );
+        Some(Self { entries, phases })
     }
 
-    /// The key that signs with `alg`.
-    pub fn signing(&self, alg: SigningAlgorithm) -> Option<&Arc<SigningKey>> {
-        self.signing.iter().find(|key| key.alg() == alg)
+    /// The keys at `now`, a time since the Unix epoch.
+    pub fn at(&self, now: Duration) -> Moment<'_> {
+        self.moment(self.phases.at(now))
     }
 
-    /// The key that signs where nothing else decides.
-    pub fn default_key(&self) -> Option<&Arc<SigningKey>> {
-        self.signing.first()
+    /// What comes after `now`, and when, in seconds since the Unix epoch.
+    pub fn after(&self, now: Duration) -> impl Iterator<Item = (u64, Moment<'_>)> {
+        let after = self.phases.after(now);
+        after.map(|(from, phase)| (from, self.moment(phase)))
     }
 
-    /// Every algorithm that signs, the default first.
-    pub fn algorithms(&self) -> impl Iterator<Item = SigningAlgorithm> {
-        self.signing.iter().map(|key| key.alg())
+    /// What `render` makes of the keys, for all times.
+    pub fn timeline<T>(&self, render: impl Fn(Moment<'_>) -> T) -> Timeline<T> {
+        self.phases.map(|phase| render(self.moment(phase)))
     }
 
-    /// Every published key, in the order of the file, and whether it signs.
-    pub fn keys(&self) -> impl Iterator<Item = (&SigningKey, bool)> {
-        self.published.iter().map(|key| {
-            let signs = self.signing.iter().any(|other| Arc::ptr_eq(key, other));
-            (key.as_ref(), signs)
-        })
+    fn moment<'a>(&'a self, phase: &'a Phase) -> Moment<'a> {
+        Moment {
+            entries: &self.entries,
+            phase,
+        }
     }
 
-    /// The public JWKS (RFC 7517 §5).
-    pub fn jwks(&self) -> Value {
-        let keys: Vec<&PublicJwk> = self.published.iter().map(|key| key.public()).collect();
-        serde_json::json!({ "keys": keys })
+    /// Where a key stands in the file.
+    pub(super) fn index(&self, key: &SigningKey) -> Option<usize> {
+        let mut entries = self.entries.iter();
+        let entry = entries.find(|entry| std::ptr::eq(entry.key.as_ref(), key));
+        entry.map(|entry| entry.index)
     }
 }
 
-/// The keys of the file that can sign, the first of each kid; `None` where the file is no JWKS.
-fn usable(json: &[u8], problems: &mut Problems) -> Option<Vec<Arc<SigningKey>>> {
-    let entries = entries(json)
-        .map_err(|cause| problems.error("keys.file", cause))
-        .ok()?;
-    let mut keys: Vec<Arc<SigningKey>> = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
+impl<'a> Moment<'a> {
+    /// The key that signs with `alg`.
+    pub fn signing(self, alg: SigningAlgorithm) -> Option<&'a Arc<SigningKey>> {
+        self.phase.signing.iter().find(|key| key.alg() == alg)
+    }
+
+    /// The key that signs where nothing else decides.
+    pub fn default_key(self) -> Option<&'a Arc<SigningKey>> {
+        self.phase.signing.first()
+    }
+
+    /// Every algorithm that signs, the default first.
+    pub fn algorithms(self) -> impl Iterator<Item = SigningAlgorithm> + use<'a> {
+        self.phase.signing.iter().map(|key| key.alg())
+    }
+
+    /// What verifiers should expect: what signs, then what soon will or lately did.
+    pub fn announced(self) -> &'a [SigningAlgorithm] {
+        &self.phase.announced
+    }
+
+    /// Every usable key of the file, in its order, those that are past included.
+    pub fn keys(self) -> impl Iterator<Item = OwnKey<'a>> {
+        let entries = self.entries.iter().zip(&self.phase.states);
+        entries.map(|(entry, state)| OwnKey {
+            key: &entry.key,
+            state: *state,
+            times: entry.times,
+        })
+    }
+
+    /// The keys that verifiers find.
+    pub fn published(self) -> impl Iterator<Item = OwnKey<'a>> {
+        self.keys().filter(|own| own.state != KeyState::Retired)
+    }
+
+    /// The public JWKS (RFC 7517 §5).
+    pub fn jwks(self) -> Value {
+        let keys: Vec<&PublicJwk> = self.published().map(|own| own.key.public()).collect();
+        json!({ "keys": keys })
+    }
+}
+
+impl OwnKey<'_> {
+    /// What can be told of it: no part of the key itself. Times are RFC 3339 in UTC, or null.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "kid": self.key.kid(),
+            "alg": self.key.alg().name(),
+            "state": self.state.name(),
+            "signs_from": self.times.signs_from.map(rfc3339),
+            "signs_until": self.times.signs_until.map(rfc3339),
+            "published_until": self.times.published_until.map(rfc3339),
+        })
+    }
+}
+
+/// The keys of the file that can sign, the first of each kid.
+fn usable(listed: &[Value], problems: &mut Problems) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for (index, entry) in listed.iter().enumerate() {
         let name = named(index, entry);
-        match PrivateJwk::from_json(entry).and_then(PrivateJwk::into_signing_key) {
-            Ok(key) if keys.iter().any(|other| other.kid() == key.kid()) => problems.warning(
+        match parse(entry) {
+            Ok((key, _)) if entries.iter().any(|other| other.key.kid() == key.kid()) => problems.warning(
                 "keys.file",
                 format!(
                     "{name} shares its kid with an earlier key: it is neither used nor published, since verifiers keep one key per kid; give it a kid of its own"
                 ),
             ),
-            Ok(key) => {
+            Ok((key, times)) => {
                 if key.kid().starts_with(THROW_AWAY) {
                     problems.warning(
                         "keys.file",
                         format!("{name} is an example that the whole world has: make your own with `remint keys generate`"),
                     );
                 }
-                keys.push(Arc::new(key));
+                entries.push(Entry {
+                    key: Arc::new(key),
+                    times,
+                    index,
+                });
             }
             Err(UnusableKey::Foreign(cause)) => problems.warning(
                 "keys.file",
@@ -123,11 +204,16 @@ fn usable(json: &[u8], problems: &mut Problems) -> Option<Vec<Arc<SigningKey>>> 
             }
         }
     }
-    Some(keys)
+    entries
+}
+
+fn parse(entry: &Value) -> Result<(SigningKey, Times), UnusableKey> {
+    let key = PrivateJwk::from_json(entry)?.into_signing_key()?;
+    Ok((key, Times::of(entry).map_err(UnusableKey::Broken)?))
 }
 
 /// The list `keys` of a JWKS, or what to say of what is not one.
-fn entries(json: &[u8]) -> Result<Vec<Value>, String> {
+fn listed(json: &[u8]) -> Result<Vec<Value>, String> {
     let set: Value = serde_json::from_slice(json).map_err(|error| {
         format!(
             "it is not valid JSON (line {}, column {})",
@@ -148,33 +234,25 @@ fn named(index: usize, entry: &Value) -> String {
     }
 }
 
-fn first_of_each(published: &[Arc<SigningKey>]) -> Vec<Arc<SigningKey>> {
-    let mut signing: Vec<Arc<SigningKey>> = Vec::new();
-    for key in published {
-        if signing.iter().all(|other| other.alg() != key.alg()) {
-            signing.push(Arc::clone(key));
-        }
-    }
-    signing
-}
-
-fn named_keys(
+/// The places of the keys that `keys.signing` names.
+fn pinned(
     named: &[(String, String)],
-    published: &[Arc<SigningKey>],
+    entries: &[Entry],
     problems: &mut Problems,
-) -> Option<Vec<Arc<SigningKey>>> {
-    let mut signing = Vec::new();
+) -> Option<Vec<usize>> {
+    let mut places = Vec::new();
     for (alg, kid) in named {
-        match published.iter().find(|key| key.kid() == kid) {
-            Some(key) if key.alg().name() == alg => signing.push(Arc::clone(key)),
-            Some(key) => problems.error(
+        let found = entries.iter().position(|entry| entry.key.kid() == kid);
+        match found.and_then(|place| Some((place, entries.get(place)?.key.alg()))) {
+            Some((place, found)) if found.name() == alg => places.push(place),
+            Some((_, found)) => problems.error(
                 format!("keys.signing.{alg}"),
-                format!("the key {kid:?} signs with {}, not {alg}", key.alg()),
+                format!("the key {kid:?} signs with {found}, not {alg}"),
             ),
             None => {
-                let kids: Vec<_> = published
+                let kids: Vec<_> = entries
                     .iter()
-                    .map(|key| format!("{:?}", key.kid()))
+                    .map(|entry| format!("{:?}", entry.key.kid()))
                     .collect();
                 problems.error(
                     format!("keys.signing.{alg}"),
@@ -186,7 +264,26 @@ fn named_keys(
             }
         }
     }
-    (signing.len() == named.len() && !signing.is_empty()).then_some(signing)
+    (places.len() == named.len() && !places.is_empty()).then_some(places)
+}
+
+/// Says which times of the file do not count, since `keys.signing` decides.
+fn warn_of_pins(pinned: &[usize], entries: &[Entry], problems: &mut Problems) {
+    for (place, entry) in entries.iter().enumerate() {
+        let (kid, times) = (entry.key.kid(), entry.times);
+        let message = if pinned.contains(&place) {
+            (times.instants().next().is_some()).then(|| {
+                format!("the key {kid:?} is named under [keys.signing], so it signs whatever its times in the key file say: take the name out to let it rotate")
+            })
+        } else {
+            times.signs_from.is_some().then(|| {
+                format!("the key {kid:?} has a time from which it should sign, but only the keys under [keys.signing] do: take the name of its algorithm out there to let it rotate")
+            })
+        };
+        if let Some(message) = message {
+            problems.warning("keys.signing", message);
+        }
+    }
 }
 
 /// The strong `ETag` of a published document: a digest of its bytes, quoted.

@@ -53,7 +53,7 @@ pub(super) fn signing_alg(
         (None, Some(asked)) => known(asked).ok_or_else(|| refused(asked)),
         (None, None) => known(token.alg())
             .or_else(|| signs.first().copied())
-            .ok_or_else(|| Refusal::new(Reason::Internal, "no key signs")),
+            .ok_or_else(|| Refusal::new(Reason::AlgUnavailable, "no key signs at this time")),
     }
 }
 
