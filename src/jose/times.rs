@@ -9,8 +9,8 @@ pub(super) const SIGNS_UNTIL: &str = "remint_signs_until";
 /// When it leaves the published set.
 pub(super) const PUBLISHED_UNTIL: &str = "remint_published_until";
 
-/// The last second of the year 9999: no later time can be written in RFC 3339.
-const LATEST: u64 = 253_402_300_799;
+/// Before the end of the year 9999: later times cannot be written in RFC 3339.
+const LATEST: u64 = 253_402_207_200;
 
 /// When a key signs and is published, in whole seconds since the Unix epoch (RFC 7519 §2, `NumericDate`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,6 +136,6 @@ mod tests {
         }
         assert_eq!(Times::of(&json!({})), Ok(Times::default()));
         assert!(Times::of(&json!({ SIGNS_UNTIL: 5, PUBLISHED_UNTIL: 5 })).is_ok());
-        assert_eq!(rfc3339(LATEST), "9999-12-31T23:59:59Z");
+        assert_eq!(rfc3339(LATEST), "9999-12-30T22:00:00Z");
     }
 }

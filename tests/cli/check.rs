@@ -168,7 +168,9 @@ fn a_wrong_command_line_is_no_other_exit_code() {
         &["check", "--nonsense"][..],
         &["explain", "--at", "noon"],
         &["keys", "generate", "--alg", "HS256"],
-        &["keys", "rotate", "--alg", "ES256"],
+        &["keys", "rotate"],
+        &["keys", "rotate", "--alg", "ES256", "--lead", "soon"],
+        &["keys", "remove", "--yes"],
         &["no-such-command"],
         &[],
     ] {

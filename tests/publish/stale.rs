@@ -136,6 +136,79 @@ fn keys_that_changed_since_are_found_until_they_are_published() {
 }
 
 #[test]
+fn files_that_are_behind_a_rotation_are_found() {
+    let [rsa, ec] = [0, 1].map(|index| keys()["keys"][index].clone());
+    let timed = |key: &Value, times: [Option<u64>; 3]| {
+        let mut key = key.clone();
+        let names = ["signs_from", "signs_until", "published_until"];
+        for (name, time) in names.into_iter().zip(times) {
+            if let Some(time) = time {
+                key[format!("remint_{name}")] = time.into();
+            }
+        }
+        key
+    };
+    let (past, soon, late) = (1_500_000_000, 4_000_000_000, 4_100_000_000);
+    let other = generate("ES256", "ec-2");
+    let rows: [(&[Value], i32, Expected<'_>); 3] = [
+        (
+            &[
+                rsa.clone(),
+                timed(&ec, [None, Some(soon), Some(late)]),
+                timed(&other, [Some(soon), None, None]),
+            ],
+            64,
+            &[(
+                "error",
+                &[
+                    "lacks the key \"ec-2\"",
+                    "before it signs, which is from 2096-10-02T07:06:40Z on",
+                ],
+            )],
+        ),
+        (
+            &[
+                rsa.clone(),
+                timed(&other, [None, Some(past), Some(late)]),
+                timed(&ec, [Some(past), None, None]),
+            ],
+            64,
+            &[(
+                "error",
+                &[
+                    "lacks the key \"ec-2\"",
+                    "signed until 2017-07-14T02:40:00Z are refused",
+                ],
+            )],
+        ),
+        (
+            &[
+                rsa.clone(),
+                timed(&ec, [None, Some(past - 1), Some(past)]),
+                timed(&other, [Some(past - 1), None, None]),
+            ],
+            64,
+            &[
+                ("error", &["lacks the key \"ec-2\"", "are refused"]),
+                (
+                    "warning",
+                    &["has the key \"ec-1\", whose time is over", "publish again"],
+                ),
+            ],
+        ),
+    ];
+    let stage = Stage::new();
+    for (entries, code, expected) in rows {
+        stage.set_keys(&[&rsa, &ec]);
+        stage.publish();
+        stage.set_keys(&entries.iter().collect::<Vec<_>>());
+        assert_found(&stage.findings(code), expected);
+        stage.publish();
+        assert_eq!(stage.findings(0), []);
+    }
+}
+
+#[test]
 fn claims_that_changed_since_are_stale() {
     let stage = Stage::new();
     let text = stage.site.read("site.toml");
