@@ -11,12 +11,11 @@ use serde_json::{Value, json};
 
 use crate::bench::process::remint;
 use crate::bench::site::keys;
-use crate::commands::{entries, has_leftovers, site};
+use crate::commands::{ROTATE, entries, site};
+use crate::files::has_leftovers;
 
 /// A member so large that writing the file takes long enough to be interrupted.
 const PADDING: usize = 1 << 20;
-
-const ROTATE: [&str; 4] = ["keys", "rotate", "--alg", "ES256"];
 
 /// When a run is killed.
 #[derive(Clone, Copy, Debug)]

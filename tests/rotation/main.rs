@@ -16,6 +16,7 @@ mod bench;
 mod support;
 
 mod commands;
+mod files;
 mod instance;
 mod killing;
 mod removing;
