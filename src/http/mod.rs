@@ -18,8 +18,8 @@ mod site;
 mod token;
 
 pub use connections::Connections;
-pub use forwarded::Remote;
 pub use documents::{MAX_AGE, Public};
+pub use forwarded::Remote;
 pub use issuers::{Issuers, Published};
 pub use metrics::Metrics;
 pub use routes::{Role, routes};

@@ -143,7 +143,9 @@ fn find<'a>(site: &'a Site, head: &Head) -> Result<Option<Route<'a>>, Refusal> {
         return Ok((path == "/metrics").then_some(Route::Metrics));
     }
     let clock = site.clock.as_ref();
-    let found = site.issuers.find(&head.headers, head.is_https, path, clock)?;
+    let found = site
+        .issuers
+        .find(&head.headers, head.is_https, path, clock)?;
     Ok(found.and_then(|found| match found {
         Found::Token(issuer) => (role == Role::Main).then_some(Route::Token(issuer)),
         Found::Document(document) => Some(Route::Document(document)),
