@@ -184,8 +184,12 @@ fn refused(refusal: &Refusal) -> ExitCode {
 fn issued(issuable: &Issuable) -> ExitCode {
     out::line("\nwould be issued, with these claims:");
     let claims = issuable.token.claims();
-    let claims = claims.and_then(|claims| serde_json::to_string_pretty(&claims));
-    let claims = claims.unwrap_or_default();
-    out::line(claims);
+    match claims.and_then(|claims| serde_json::to_string_pretty(&claims)) {
+        Ok(claims) => out::line(claims),
+        Err(error) => {
+            out::error(format_args!("error: the claims cannot be shown: {error}"));
+            return ExitCode::FAILURE;
+        }
+    }
     ExitCode::SUCCESS
 }

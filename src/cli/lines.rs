@@ -77,15 +77,15 @@ impl Shared {
             std::mem::swap(&mut state.waiting, &mut batch);
             let dropped = std::mem::take(&mut state.dropped);
             drop(state);
-            // Where standard error is gone, nobody can be told.
-            let _ = to.write_all(&batch);
             if dropped > 0 {
-                let _ = writeln!(to, "{}", told(dropped));
+                batch.extend_from_slice(told(dropped).as_bytes());
+                batch.push(b'\n');
             }
-            let _ = to.flush();
+            let lost = write_whole(to, &batch);
             batch.clear();
             batch.shrink_to(KEPT);
             let mut state = self.lock();
+            state.dropped += lost;
             if state.ends && state.waiting.is_empty() {
                 state.ended = true;
                 self.written.notify_all();
@@ -93,6 +93,25 @@ impl Shared {
             }
         }
     }
+}
+
+/// Writes `batch`, waiting for a reader that is behind; gives how many lines were lost to an error.
+fn write_whole(to: &mut impl Write, mut batch: &[u8]) -> u64 {
+    while !batch.is_empty() {
+        match to.write(batch) {
+            Ok(written @ 1..) => batch = batch.get(written..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Whoever shares standard error has made it non-blocking.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(GATHERING),
+            Ok(_) | Err(_) => {
+                let lost = batch.iter().filter(|byte| **byte == b'\n').count();
+                // What is cut off must not run into the next line.
+                let _ = to.write(b"\n");
+                return u64::try_from(lost).unwrap_or(u64::MAX);
+            }
+        }
+    }
+    0
 }
 
 impl Write for Lines {
@@ -180,6 +199,42 @@ mod tests {
             "{:?}",
             &text[text.len() - 20..]
         );
+    }
+
+    /// Answers the first writes with these errors or lengths, and takes the rest whole.
+    struct Moody(Vec<io::Result<usize>>, Vec<u8>);
+
+    impl Write for Moody {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let most = if self.0.is_empty() {
+                bytes.len()
+            } else {
+                self.0.remove(0)?
+            };
+            let taken = &bytes[..most.min(bytes.len())];
+            self.1.extend_from_slice(taken);
+            Ok(taken.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_is_full_loses_nothing_and_a_broken_one_says_how_much() {
+        let mut to = Moody(
+            vec![Ok(2), Err(io::ErrorKind::WouldBlock.into())],
+            Vec::new(),
+        );
+        assert_eq!(write_whole(&mut to, b"one\ntwo\n"), 0);
+        assert_eq!(to.1, b"one\ntwo\n");
+        let mut to = Moody(
+            vec![Ok(5), Err(io::ErrorKind::StorageFull.into())],
+            Vec::new(),
+        );
+        assert_eq!(write_whole(&mut to, b"one\ntwo\nthree\n"), 2);
+        assert_eq!(to.1, b"one\nt\n");
     }
 
     #[test]

@@ -20,11 +20,34 @@ impl Turns {
 
     /// Waits for a turn; `None` is never given while the process lives.
     pub(super) async fn take(&self) -> Option<SemaphorePermit<'_>> {
-        let Ok(turn) = self.0.try_acquire() else {
-            return self.0.acquire().await.ok();
-        };
-        // A turn that was free would be used at once, and others that are ready would never meet a taken one.
+        let turn = self.0.acquire().await.ok()?;
+        // Who holds a turn lets everything else that is ready go first, new requests among it. Without this a
+        // free turn would be used at once, so that nobody ever met a taken one, and a turn handed on would be
+        // used before the runtime looks for new requests.
         yield_now().await;
         Some(turn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn as_many_turns_as_cores_and_none_is_lost() {
+        let turns = Turns(Semaphore::new(1));
+        let held = turns.take().await.unwrap();
+        let mut waiting = Box::pin(turns.take());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(waiting);
+        drop(held);
+        // Given up after the turn was had, but before it was used.
+        let mut yielding = Box::pin(turns.take());
+        assert!(yielding.as_mut().now_or_never().is_none());
+        assert_eq!(turns.0.available_permits(), 0);
+        drop(yielding);
+        assert_eq!(turns.0.available_permits(), 1);
     }
 }

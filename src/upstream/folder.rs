@@ -74,9 +74,9 @@ impl Folder {
                 "{name} cannot be written to by this user ({error}): let the user that runs Remint write there; {LOST}"
             )));
         }
-        (metadata.permissions().mode() & 0o002 != 0).then(|| {
+        (metadata.permissions().mode() & 0o022 != 0).then(|| {
             FolderProblem::Warning(format!(
-                "everybody on this machine can write to {name}, and so take kept keys away or bring older ones back: run `chmod 0700 {name}`"
+                "others on this machine can write to {name}, and so take kept keys away or bring older ones back: run `chmod 0700 {name}`"
             ))
         })
     }

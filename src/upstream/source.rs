@@ -300,6 +300,11 @@ impl KeySource {
             let now = self.clock.monotonic();
             let (keys, age) = (restored.keys.len(), restored.age.as_secs());
             let snapshot = Snapshot::restored(restored.keys, restored.age, now);
+            // A fetch that began before the folder could be read may have ended meanwhile.
+            let _state = lock(&self.state);
+            if self.snapshot.load().is_some() {
+                return;
+            }
             self.snapshot.store(Some(Arc::new(snapshot)));
             tracing::info!(target: "upstream", connector = self.name(), keys, age, "keys of an earlier run are used until the first fetch");
         };

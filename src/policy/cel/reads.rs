@@ -22,6 +22,12 @@ impl Reads {
         self.others.extend(&other.others);
     }
 
+    /// Whether all that `other` reads is among it.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let claims = self.all_claims || (!other.all_claims && other.claims.is_subset(&self.claims));
+        claims && other.others.is_subset(&self.others)
+    }
+
     /// Whether the claim of this name may be read.
     pub(super) fn claim(&self, name: &str) -> bool {
         self.all_claims || self.claims.contains(name)

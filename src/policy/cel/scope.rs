@@ -116,7 +116,7 @@ impl<'a> Scope<'a> {
             return true;
         }
         let internals = Internals::new(condition.patterns());
-        let outcome = evaluate(condition.tree(), &self.inner(&internals));
+        let outcome = evaluate(condition.tree(), &self.inner(condition, &internals));
         matches!(outcome, Ok(cel::Value::Bool(true)))
     }
 
@@ -134,14 +134,14 @@ impl<'a> Scope<'a> {
     /// It evaluates once more, piece by piece, so it is for refusals and reports only.
     pub fn why_not(&self, condition: &Expr) -> String {
         let internals = Internals::new(condition.patterns());
-        explain::condition(condition.tree(), &self.inner(&internals))
+        explain::condition(condition.tree(), &self.inner(condition, &internals))
     }
 
     /// The value of an expression of [`Kind::Claim`](super::Kind::Claim), `None` if it is null; the error says why
     /// there is none.
     pub fn compute(&self, claim: &Expr) -> Result<Option<Value>, String> {
         let internals = Internals::new(claim.patterns());
-        let context = self.inner(&internals);
+        let context = self.inner(claim, &internals);
         let outcome = evaluate(claim.tree(), &context);
         if let Err(e) = outcome {
             return Err(explain::error(&e, claim.tree(), &context));
@@ -154,7 +154,9 @@ impl<'a> Scope<'a> {
     }
 
     /// An inner scope in which the names that the compiler put in have a meaning.
-    fn inner<'s>(&'s self, internals: &'s Internals<'_>) -> Context<'s, 's> {
+    fn inner<'s>(&'s self, expr: &Expr, internals: &'s Internals<'_>) -> Context<'s, 's> {
+        // What was not converted would look absent.
+        debug_assert!(self.reads.covers(expr.reads()), "{}", expr.source());
         let outer: &'s Context<'s, 's> = self.context();
         let mut inner = outer.new_inner_scope();
         inner.set_variable_resolver(internals);

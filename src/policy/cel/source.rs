@@ -147,6 +147,7 @@ fn syntax_error(errors: &ParseErrors) -> CompileError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Expr, Root};
     use super::*;
 
     fn parse_text(source: &str) -> Result<IdedExpr, CompileError> {
@@ -196,12 +197,15 @@ mod tests {
     fn short_sources_need_little_stack() {
         let small = std::thread::Builder::new().stack_size(1024 * 1024);
         let parse_all = || {
-            for piece in [
-                "!", "-", "a.", "a?1:", "a+", "a==", "a||", "[", "(", "a[0]", "{1:",
-            ] {
-                let mut source = piece.repeat(SHORT / piece.len() - 1);
-                source.push('1');
-                let _ = parse_text(&source);
+            for piece in ["!", "-", "a?1:", "a+", "a==", "a||", "a[0]+"] {
+                for (open, close) in [("(", ")"), ("[", "]"), ("{1:", "}")] {
+                    let filling = piece.repeat((SHORT - 31 * 4 - 1) / piece.len());
+                    let source = format!("{}{filling}1{}", open.repeat(31), close.repeat(31));
+                    assert!(source.len() <= SHORT);
+                    assert!(parse_text(&source).is_ok(), "{source}");
+                    // It nests too deep, or names what there is not: but it is looked at whole.
+                    let _ = Expr::compile(&Root::new(), &source, Kind::Condition);
+                }
             }
         };
         small.spawn(parse_all).unwrap().join().unwrap();
