@@ -18,10 +18,18 @@ const BUSY: usize = 16;
 pub(crate) struct Options {
     /// Sends a few requests each way and measures nothing worth reading.
     pub(crate) smoke: bool,
-    /// Only rows whose name holds this.
+    /// Only rows whose name holds this, or `circumstances`, or `saturated`.
     pub(crate) only: Option<String>,
     /// The server binaries, the first of which the others are measured against.
     pub(crate) servers: Vec<PathBuf>,
+}
+
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.only
+            .as_ref()
+            .is_none_or(|only| name.contains(only.as_str()))
+    }
 }
 
 /// Everything, as `--json` gives it.
@@ -90,11 +98,11 @@ pub(crate) async fn all(options: &Options) -> Results {
             .map(|server| binary_mib(server))
             .collect(),
     };
-    if options.only.is_none() {
+    if options.wants("circumstances") {
         results.circumstances = bench.circumstances().await;
-        if !options.smoke {
-            bench.saturated(&mut results).await;
-        }
+    }
+    if options.wants("saturated") && !options.smoke {
+        bench.saturated(&mut results).await;
     }
     let raw = OPERATIONS.map(|name| (name, bench.probe.cost(&[name.to_owned()])));
     results.raw = raw.into();
@@ -140,8 +148,7 @@ impl Bench<'_> {
                     Some(subject) => format!("{} | {subject} | {issued}", way.name()),
                     None => format!("{} | - | {issued}", way.name()),
                 };
-                let only = self.options.only.as_ref();
-                if only.is_some_and(|only| !name.contains(only.as_str())) {
+                if !self.options.wants(&name) {
                     continue;
                 }
                 let verify = subject.map(|subject| format!("verify {subject}"));

@@ -210,6 +210,7 @@ impl Server {
         Target {
             address: self.address,
             requests,
+            apart: self.site.cores == "0",
         }
     }
 
@@ -218,6 +219,7 @@ impl Server {
         Target {
             address: self.address,
             requests: Arc::new([request.into_bytes()]),
+            apart: self.site.cores == "0",
         }
     }
 
