@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use warp::filters::BoxedFilter;
@@ -15,7 +14,9 @@ use crate::config::{self, Settings};
 use crate::grant::{
     ClientCredentials, Connector, Connectors, Exchange, Grant, Grants, Minter, TokenExchange,
 };
-use crate::http::{self, Health, Issuers, Metrics, Public, Role, RouteService, Site};
+use crate::http::{
+    self, Current, Health, Issuers, Lasting, Public, Role, RouteService, Site, Standing,
+};
 use crate::jose::{Choice, Keyring, Moment};
 use crate::oauth::metadata::Metadata;
 use crate::policy::{Limits, Policy, STANDARD_SCOPES, cel};
@@ -61,12 +62,46 @@ impl Surroundings {
     }
 }
 
-/// One instance of Remint. Several can live in one process.
+/// One instance of Remint with one configuration. Several can live in one process.
+///
+/// [`App::reloaded`] gives the same instance with the next configuration.
 #[derive(Debug)]
 pub struct App {
+    front: Front,
     site: Arc<Site>,
-    state: Arc<State>,
+    connectors: Arc<Connectors>,
+    clients: Arc<Clients>,
     upstreams: Upstreams,
+    surroundings: Surroundings,
+}
+
+/// The ways into an instance, which stay the same over all its configurations; clones are the same instance.
+#[derive(Clone, Debug)]
+pub struct Front {
+    current: Arc<Current>,
+    lasting: Arc<Lasting>,
+}
+
+impl Front {
+    /// What a listener of this role serves.
+    pub fn routes_for(&self, role: Role) -> BoxedFilter<(Response,)> {
+        http::routes(Arc::clone(&self.current), role)
+    }
+
+    /// Where the accept loops of each role count their connections.
+    pub fn connections(&self) -> &http::Connections {
+        &self.lasting.metrics.connections
+    }
+
+    /// Makes `/healthz` say that new work should go elsewhere.
+    pub fn drain(&self) {
+        self.lasting.drain();
+    }
+
+    /// Whether new work should go elsewhere.
+    pub fn is_draining(&self) -> bool {
+        self.lasting.is_draining()
+    }
 }
 
 /// Everything that was compiled, before it is put together.
@@ -79,8 +114,13 @@ struct Parts {
 }
 
 impl Parts {
-    /// What the routes share, and what health is judged by.
-    fn site(self, settings: &Settings, surroundings: &Surroundings) -> Option<(Site, Arc<State>)> {
+    /// What the routes share.
+    fn site(
+        &self,
+        settings: &Settings,
+        surroundings: &Surroundings,
+        lasting: &Arc<Lasting>,
+    ) -> Option<Site> {
         let (clock, random) = (&surroundings.clock, &surroundings.random);
         let minter = Arc::new(Minter::new(Arc::clone(&self.keyring), Arc::clone(random)));
         let exchange = Arc::new(Exchange::new(
@@ -109,46 +149,44 @@ impl Parts {
             config::Issuer::Listed(issuers) => Issuers::listed(issuers, &publics).ok()?,
             config::Issuer::FromRequest => Issuers::FromRequest(Box::new(publics)),
         };
-        let metrics = Metrics::new(
-            Arc::clone(&self.connectors),
-            self.keyring,
-            Arc::clone(clock),
-        );
-        let state = Arc::new(State {
-            connectors: self.connectors,
-            degraded: self.degraded,
-            draining: AtomicBool::new(false),
-        });
-        let site = Site {
+        let state = State {
+            degraded: Arc::clone(&self.degraded),
+            lasting: Arc::clone(lasting),
+        };
+        Some(Site {
             grants,
             exchange,
             issuers,
             proxies: settings.server.trusted_proxies.clone(),
-            health: Arc::clone(&state) as Arc<dyn Health>,
+            health: Arc::new(state),
             clock: Arc::clone(clock),
             random: Arc::clone(random),
-            sampled: http::Sampled::default(),
-            metrics,
-        };
-        Some((site, state))
+            sampled: Arc::clone(&lasting.sampled),
+            metrics: Arc::clone(&lasting.metrics),
+            standing: Standing::new(
+                Arc::clone(&self.connectors),
+                Arc::clone(&self.keyring),
+                Arc::clone(clock),
+            ),
+            reloads: Arc::clone(&lasting.reloads),
+        })
     }
 }
 
 /// What health is judged by.
 #[derive(Debug)]
 struct State {
-    connectors: Arc<Connectors>,
     degraded: Arc<Degraded>,
-    draining: AtomicBool,
+    lasting: Arc<Lasting>,
 }
 
 impl Health for State {
     fn is_whole(&self) -> bool {
-        self.degraded.is_none()
+        self.degraded.is_none() && self.lasting.reloads.is_current()
     }
 
     fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.lasting.is_draining()
     }
 }
 
@@ -160,6 +198,29 @@ impl App {
         settings: &Settings,
         keys: Option<&[u8]>,
         surroundings: &Surroundings,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        Self::assemble(settings, keys, surroundings, None, problems)
+    }
+
+    /// The same instance with another configuration: what was counted, fetched keys of connectors that did not change,
+    /// and what is known of secrets that did not change stay.
+    ///
+    /// It is not in force before [`App::take_over`]; until then, and with any error, nothing changes.
+    pub fn reloaded(
+        &self,
+        settings: &Settings,
+        keys: Option<&[u8]>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        Self::assemble(settings, keys, &self.surroundings, Some(self), problems)
+    }
+
+    fn assemble(
+        settings: &Settings,
+        keys: Option<&[u8]>,
+        surroundings: &Surroundings,
+        old: Option<&Self>,
         problems: &mut Problems,
     ) -> Option<Self> {
         let choice = Choice {
@@ -176,7 +237,10 @@ impl App {
             .iter()
             .flat_map(|keyring| keyring.at(now).algorithms())
             .collect();
-        let mut upstreams = Upstreams::new(Arc::clone(&surroundings.clock));
+        let mut upstreams = match old {
+            None => Upstreams::new(Arc::clone(&surroundings.clock)),
+            Some(old) => Upstreams::after(&old.upstreams),
+        };
         if let Some(folder) = &settings.server.state_dir {
             match upstreams.keep_in(folder) {
                 Some(FolderProblem::Error(error)) => problems.error("server.state_dir", error),
@@ -193,7 +257,10 @@ impl App {
             subject_format: settings.tokens.subject_format,
         };
         let random = surroundings.random.as_ref();
-        let clients = Arc::new(Clients::new(&settings.clients, random, problems));
+        let clients = Arc::new(match old {
+            None => Clients::new(&settings.clients, random, problems),
+            Some(old) => Clients::after(&old.clients, &settings.clients, problems),
+        });
         let mut connectors = Vec::with_capacity(settings.connectors.len());
         for connector in &settings.connectors {
             let policy = Policy::compile(&root, connector, limits, &signs, problems);
@@ -226,22 +293,50 @@ impl App {
             limits,
             degraded: upstreams.degraded(),
         };
-        let site = parts.site(settings, surroundings)?;
+        let lasting = old.map_or_else(Arc::default, |old| Arc::clone(&old.front.lasting));
+        let site = Arc::new(parts.site(settings, surroundings, &lasting)?);
+        let current = match old {
+            None => Arc::new(Current::new(Arc::clone(&site))),
+            Some(old) => Arc::clone(&old.front.current),
+        };
         Some(Self {
-            state: Arc::clone(&site.1),
-            site: Arc::new(site.0),
+            front: Front { current, lasting },
+            site,
+            connectors: parts.connectors,
+            clients: parts.clients,
             upstreams,
+            surroundings: surroundings.clone(),
         })
+    }
+
+    /// Puts this configuration in force for every request that begins from now on, and starts fetching its upstream
+    /// keys; the handle of the configuration before it may be dropped then.
+    pub fn take_over(&self) -> Maintenance {
+        let maintenance = self.upstreams.start();
+        self.front.current.replace(Arc::clone(&self.site));
+        self.front.lasting.reloads.succeed();
+        maintenance
+    }
+
+    /// Notes that a configuration after this one had these errors; health says so until the next one is taken.
+    pub fn keep(&self, errors: Vec<String>) {
+        let now = self.surroundings.clock.monotonic();
+        self.front.lasting.reloads.fail(now, errors);
+    }
+
+    /// Makes `/healthz` say that new work should go elsewhere.
+    pub fn drain(&self) {
+        self.front.drain();
+    }
+
+    /// The ways in.
+    pub fn front(&self) -> &Front {
+        &self.front
     }
 
     /// Everything that callers need.
     pub fn routes(&self) -> BoxedFilter<(Response,)> {
-        self.routes_for(Role::Main)
-    }
-
-    /// What a listener of this role serves.
-    pub fn routes_for(&self, role: Role) -> BoxedFilter<(Response,)> {
-        http::routes(Arc::clone(&self.site), role)
+        self.front.routes_for(Role::Main)
     }
 
     /// The routes as a tower service, for a server that is not warp.
@@ -256,7 +351,7 @@ impl App {
 
     /// The trusted issuers.
     pub fn connectors(&self) -> &Connectors {
-        &self.state.connectors
+        &self.connectors
     }
 
     /// The decision that every way in shares.
@@ -267,11 +362,6 @@ impl App {
     /// The configured client with this id, taken as authenticated.
     pub fn client(&self, id: &str) -> Option<clients::Identity> {
         self.site.exchange.client(id)
-    }
-
-    /// Where the accept loops of each role count their connections.
-    pub fn connections(&self) -> &http::Connections {
-        &self.site.metrics.connections
     }
 
     /// The time by its clock, since the Unix epoch.
@@ -287,11 +377,6 @@ impl App {
     /// The issuers, and the public documents of each.
     pub fn issuers(&self) -> &Issuers {
         &self.site.issuers
-    }
-
-    /// Makes `/healthz` say that new work should go elsewhere.
-    pub fn drain(&self) {
-        self.state.draining.store(true, Ordering::Relaxed);
     }
 }
 

@@ -70,7 +70,15 @@ async fn demo(listen: SocketAddr) -> ExitCode {
         std::future::pending(),
     ));
     instruct(&origin, &practice_origin);
-    let status = serve::run_until(stop, app, Listeners::only(remint), limits, Duration::ZERO).await;
+    let status = serve::run_until(
+        stop,
+        app,
+        None,
+        Listeners::only(remint),
+        limits,
+        Duration::ZERO,
+    )
+    .await;
     practising.abort();
     status
 }

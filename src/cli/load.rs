@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::watch::Watched;
 use crate::app::{App, Surroundings};
 use crate::clock::Clock;
 use crate::config::problems::{Problem, Problems, Severity};
@@ -32,25 +34,76 @@ pub(super) struct Built {
 pub(super) struct Loaded {
     pub(super) problems: Problems,
     pub(super) built: Option<Built>,
+    /// The files that it was read from, as they were just before.
+    pub(super) watched: Watched,
 }
+
+/// How often the configuration is read where it names files that it has not named before.
+const MOST_READS: usize = 3;
 
 /// Reads the configuration and the key file, and builds the instance.
 pub(super) fn load(path: &Path, surroundings: &Surroundings) -> Loaded {
+    let now = surroundings.clock.unix();
+    read(path, Watched::default(), now, |settings, keys, problems| {
+        App::build(settings, keys, surroundings, problems)
+    })
+}
+
+/// Does the same for a running instance. Files that were `watched` so far stay so unless the new configuration is good.
+pub(super) fn reload(path: &Path, old: &App, watched: Watched) -> Loaded {
+    let now = machine().clock.unix();
+    read(path, watched.look(now), now, |settings, keys, problems| {
+        old.reloaded(settings, keys, problems)
+    })
+}
+
+fn read(
+    path: &Path,
+    mut watched: Watched,
+    now: Duration,
+    build: impl FnOnce(&Settings, Option<&[u8]>, &mut Problems) -> Option<App>,
+) -> Loaded {
     let mut problems = Problems::new();
-    let settings = config::load(path, config::process_environment(), &mut problems);
-    let built = settings.and_then(|settings| {
+    let settings = read_settings(path, &mut watched, now, &mut problems);
+    let whole = settings.and_then(|settings| {
+        watched.note(settings.files(), now);
         let keys = keyfile::read(&settings.keys.file, &mut problems);
-        let now = surroundings.clock.unix();
         let tls = settings.server.tls.as_ref();
         let tls = tls.map(|tls| Tls::load(tls, now, &mut problems));
-        let app = App::build(&settings, keys.as_deref(), surroundings, &mut problems)?;
+        let app = build(&settings, keys.as_deref(), &mut problems)?;
+        watched.keep_only(std::iter::once(path).chain(settings.files()));
         Some(Built {
             settings,
             app,
             tls: tls.flatten(),
         })
     });
-    Loaded { problems, built }
+    Loaded {
+        problems,
+        built: whole,
+        watched,
+    }
+}
+
+/// Reads the configuration so that `watched` has each file as it was before it was read: what is written meanwhile
+/// is then seen as a change.
+fn read_settings(
+    path: &Path,
+    watched: &mut Watched,
+    now: Duration,
+    problems: &mut Problems,
+) -> Option<Settings> {
+    watched.note([path], now);
+    let mut settings = None;
+    for _ in 0..MOST_READS {
+        *problems = Problems::new();
+        settings = config::load(path, config::process_environment(), problems);
+        let secrets = settings.iter().flat_map(Settings::secret_files);
+        if !watched.note(secrets, now) {
+            break;
+        }
+    }
+    settings
 }
 
 /// Prints the findings to standard error, errors last so that they are seen.
@@ -62,7 +115,7 @@ pub(super) fn report(problems: &Problems) {
     }
 }
 
-/// Logs the findings of a configuration that can be served.
+/// Logs the findings.
 pub(super) fn log(problems: &Problems) {
     for Problem {
         severity,
@@ -72,7 +125,8 @@ pub(super) fn log(problems: &Problems) {
     {
         match severity {
             Severity::Note => tracing::info!(path, "{message}"),
-            Severity::Warning | Severity::Error => tracing::warn!(path, "{message}"),
+            Severity::Warning => tracing::warn!(path, "{message}"),
+            Severity::Error => tracing::error!(path, "{message}"),
         }
     }
 }

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod descriptors;
 mod explain;
+mod fixed;
 mod health;
 mod keys;
 mod lines;
@@ -17,7 +18,9 @@ mod out;
 mod own_tls;
 mod practice;
 mod publish;
+mod reload;
 mod serve;
+mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -8,7 +8,6 @@ pub(super) fn ready() {
 }
 
 /// A reload begins; [`ready`] says that it is over, whatever came of it.
-#[expect(dead_code, reason = "the reload calls it")]
 pub(super) fn reloading() {
     // Type=notify-reload compares that time with its own.
     match NotifyState::monotonic_usec_now() {

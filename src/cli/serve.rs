@@ -11,11 +11,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::listeners::Listeners;
+use super::reload::{Hangup, InForce, Reloading};
 use super::{BAD_CONFIG, LogFormat, activation, descriptors, load, logging, notify, out};
-use crate::app::App;
+use crate::app::{App, Front};
 use crate::config::{self, Issuer};
 use crate::http::Role;
-use crate::http::serve::{Drained, Limits, Listener, Tls, serve_counted};
+use crate::http::serve::{Drained, Limits, Listener, serve_counted};
 use crate::upstream::Upstreams;
 
 /// How long the main listeners stay open once readiness says 503, so that load balancers see it.
@@ -39,7 +40,8 @@ const BETWEEN_EVENTS: u32 = 8;
 /// Serves until a signal; an unusable configuration or address ends it before anything is served.
 pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
     let passed = activation::take();
-    let loaded = load::load(config, &load::machine());
+    let surroundings = load::machine();
+    let loaded = load::load(config, &surroundings);
     let Some(built) = loaded.built else {
         load::report(&loaded.problems);
         return ExitCode::from(BAD_CONFIG);
@@ -52,7 +54,21 @@ pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
         // A reader of JSON lines can do nothing with other ones.
         LogFormat::Json => load::log(&loaded.problems),
     }
-    block_on(listen(built, passed))
+    let load::Built { settings, app, tls } = built;
+    block_on(async move {
+        let (Some(stop), Some(hangup)) = (Stop::listen(), Hangup::listen()) else {
+            return ExitCode::FAILURE;
+        };
+        let reloading = Reloading {
+            config: config.to_owned(),
+            hangup,
+            started: settings,
+            tls: tls.map(Arc::new),
+            watched: loaded.watched,
+            clock: surroundings.clock,
+        };
+        listen(stop, app, reloading, passed).await
+    })
 }
 
 /// Runs `work` on a runtime of its own.
@@ -76,17 +92,15 @@ pub(super) fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
 }
 
 async fn listen(
-    built: load::Built,
+    stop: Stop,
+    app: App,
+    reloading: Reloading,
     passed: Result<Vec<(activation::Use, activation::Passed)>, String>,
 ) -> ExitCode {
-    let load::Built { settings, app, tls } = built;
-    let Some(stop) = Stop::listen() else {
-        return ExitCode::FAILURE;
-    };
+    let settings = &reloading.started;
     descriptors::raise(settings.limits.max_connections);
-    let tls: Option<Arc<Tls>> = tls.map(Arc::new);
     let opened = match passed {
-        Ok(passed) => Listeners::open(&settings.server, tls.as_ref(), passed).await,
+        Ok(passed) => Listeners::open(&settings.server, reloading.tls.as_ref(), passed).await,
         Err(error) => Err(error),
     };
     let listeners = match opened {
@@ -103,7 +117,8 @@ async fn listen(
     if let Some(proxies) = Upstreams::proxies() {
         tracing::info!("upstream keys are fetched through {proxies}");
     }
-    run_until(stop, app, listeners, settings.limits, NOTICE).await
+    let limits = settings.limits;
+    run_until(stop, app, Some(reloading), listeners, limits, NOTICE).await
 }
 
 /// Serves `app` on `listeners` until `stop`, then lets what is in flight finish, unless told to stop again.
@@ -112,12 +127,15 @@ async fn listen(
 pub(super) async fn run_until(
     mut stop: Stop,
     app: App,
+    reloading: Option<Reloading>,
     listeners: Listeners,
     limits: config::Limits,
     notice: Duration,
 ) -> ExitCode {
     let (end, mut told) = watch::channel(());
-    let serving = serve_all(&app, listeners, limits, notice, async move {
+    let front = app.front().clone();
+    let upkeep = tokio::spawn(keep_up(app, reloading));
+    let serving = serve_all(&front, listeners, limits, notice, async move {
         let _ = told.changed().await;
     });
     let mut serving = std::pin::pin!(serving);
@@ -129,31 +147,41 @@ pub(super) async fn run_until(
     }
     tracing::info!("stopping: requests in flight have 10 s to finish");
     notify::stopping();
-    app.drain();
+    front.drain();
     drop(end);
-    tokio::select! {
+    let status = tokio::select! {
         () = &mut serving => ExitCode::SUCCESS,
         () = stop.again() => {
             tracing::warn!("told to stop again: requests in flight were cut off");
             ExitCode::FAILURE
         }
+    };
+    upkeep.abort();
+    status
+}
+
+/// Fetches upstream keys, and follows the configuration where it may change.
+async fn keep_up(app: App, reloading: Option<Reloading>) {
+    let in_force = InForce::first(app);
+    match reloading {
+        Some(reloading) => reloading.run(in_force).await,
+        None => std::future::pending().await,
     }
 }
 
 /// Serves on all listeners until `shutdown`, and until they have drained.
 async fn serve_all(
-    app: &App,
+    front: &Front,
     listeners: Listeners,
     limits: config::Limits,
     notice: Duration,
     shutdown: impl Future<Output = ()>,
 ) {
-    let maintenance = app.start();
     // The others tell what goes on, so they stay until the main listeners have drained.
     let (up, gone) = watch::channel(());
     let beside = |role, listeners, limits| {
         let mut gone = gone.clone();
-        tokio::spawn(answer(app, role, listeners, limits, async move {
+        tokio::spawn(answer(front, role, listeners, limits, async move {
             let _ = gone.changed().await;
         }))
     };
@@ -169,15 +197,9 @@ async fn serve_all(
         max_connections,
         ..Limits::DEFAULT
     };
-    let main = answer(app, Role::Main, listeners.main, limits, shutdown);
-    let mut main = std::pin::pin!(main);
-    let drained = tokio::select! {
-        drained = &mut main => drained,
-        () = tell_connectors(app) => main.await,
-    };
+    let drained = answer(front, Role::Main, listeners.main, limits, shutdown).await;
     drop(up);
     let _ = tokio::join!(metadata, admin);
-    maintenance.stop();
     if drained.abandoned > 0 {
         tracing::warn!(abandoned = drained.abandoned, "requests were cut off");
     }
@@ -186,30 +208,15 @@ async fn serve_all(
 
 /// Serves what belongs to `role`, until `shutdown`.
 fn answer<F: Future<Output = ()>>(
-    app: &App,
+    front: &Front,
     role: Role,
     listeners: Vec<Listener>,
     limits: Limits,
     shutdown: F,
 ) -> impl Future<Output = Drained> + use<F> {
-    let service = TowerToHyperService::new(warp::service(app.routes_for(role)));
-    let counts = app.connections().of(role);
+    let service = TowerToHyperService::new(warp::service(front.routes_for(role)));
+    let counts = front.connections().of(role);
     serve_counted(listeners, service, limits, counts, shutdown)
-}
-
-/// Logs the state of each connector's keys, once each was tried for the first time.
-async fn tell_connectors(app: &App) {
-    for connector in app.connectors().iter() {
-        while connector.keys.status().is_untried() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let status = connector.keys.status();
-        if status.is_degraded() {
-            tracing::warn!(connector = %connector.id, issuer = connector.issuer, "keys: {status}");
-        } else {
-            tracing::info!(connector = %connector.id, issuer = connector.issuer, "keys: {status}");
-        }
-    }
 }
 
 /// SIGTERM and SIGINT. Once it is there neither kills, so it comes before there is anything to tidy up, and

@@ -32,6 +32,14 @@ impl Hash {
         }
     }
 
+    /// Whether it was written like this.
+    pub(super) fn is(&self, text: &str) -> bool {
+        match self {
+            Self::Argon2id(hash) => hash.as_str() == text,
+            Self::Bcrypt(hash) => hash == text,
+        }
+    }
+
     /// Whether this is the hash of `secret`; it takes its time.
     pub(super) fn matches(&self, secret: &str) -> bool {
         match self {

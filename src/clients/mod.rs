@@ -27,8 +27,8 @@ use room::Room;
 /// Every client by its id. `Debug` shows ids only.
 pub struct Clients {
     entries: HashMap<Arc<str>, Entry>,
-    keyed: Keyed,
-    room: Room,
+    keyed: Arc<Keyed>,
+    room: Arc<Room>,
 }
 
 struct Entry {
@@ -47,10 +47,27 @@ enum Glance<'a> {
 impl Clients {
     /// Builds the clients from checked settings; hashes that cannot be used go to `problems`.
     pub fn new(specs: &[config::Client], random: &dyn Random, problems: &mut Problems) -> Self {
-        let keyed = Keyed::new(random);
+        let (keyed, room) = (Keyed::new(random), Room::new());
+        Self::build(specs, None, (Arc::new(keyed), Arc::new(room)), problems)
+    }
+
+    /// The clients after a reload: what `old` found out about secrets that are the same still counts.
+    pub fn after(old: &Self, specs: &[config::Client], problems: &mut Problems) -> Self {
+        let shared = (Arc::clone(&old.keyed), Arc::clone(&old.room));
+        Self::build(specs, Some(old), shared, problems)
+    }
+
+    fn build(
+        specs: &[config::Client],
+        old: Option<&Self>,
+        (keyed, room): (Arc<Keyed>, Arc<Room>),
+        problems: &mut Problems,
+    ) -> Self {
         let mut entries = HashMap::with_capacity(specs.len());
         for spec in specs.iter().filter(|spec| !spec.id.is_empty()) {
-            let proof = match Proof::new(spec.secret.as_ref(), &keyed) {
+            let old = old.and_then(|old| old.entries.get(spec.id.as_str()));
+            let old = old.map(|entry| &entry.proof);
+            let proof = match Proof::new(spec.secret.as_ref(), &keyed, old) {
                 Ok(proof) => proof,
                 Err(message) => {
                     problems.error_once(child_path(&spec.path, "secret_hash"), message);
@@ -64,7 +81,7 @@ impl Clients {
         Self {
             entries,
             keyed,
-            room: Room::new(),
+            room,
         }
     }
 

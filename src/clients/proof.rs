@@ -23,12 +23,20 @@ pub(super) enum Proof {
 }
 
 impl Proof {
-    /// Checks a hash; what is wrong with it is said without showing it.
-    pub(super) fn new(secret: Option<&Secret>, keyed: &Keyed) -> Result<Self, String> {
-        Ok(match secret {
-            None => Self::Nothing,
-            Some(Secret::Plain(secret)) => Self::Secret(keyed.digest(secret)),
-            Some(Secret::Hash(text)) => Self::Hashed(Arc::new(Hashed {
+    /// Checks a hash; what is wrong with it is said without showing it. Where `old` has the same hash, what is known of
+    /// it counts on.
+    pub(super) fn new(
+        secret: Option<&Secret>,
+        keyed: &Keyed,
+        old: Option<&Self>,
+    ) -> Result<Self, String> {
+        Ok(match (secret, old) {
+            (Some(Secret::Hash(text)), Some(Self::Hashed(old))) if old.hash.is(text) => {
+                Self::Hashed(Arc::clone(old))
+            }
+            (None, _) => Self::Nothing,
+            (Some(Secret::Plain(secret)), _) => Self::Secret(keyed.digest(secret)),
+            (Some(Secret::Hash(text)), _) => Self::Hashed(Arc::new(Hashed {
                 hash: Hash::parse(text)?,
                 good: ArcSwapOption::empty(),
                 waiting: Semaphore::new(room::WAITING_PER_CLIENT),

@@ -1,5 +1,7 @@
 //! `[[clients]]`: who may ask for tokens under a name of its own.
 
+use std::path::PathBuf;
+
 use super::secret::{Secret, read_secret};
 use super::section::Section;
 use crate::oauth;
@@ -21,6 +23,8 @@ pub struct Client {
     pub name: String,
     /// What its secret is compared with; `None` for a public client without one.
     pub secret: Option<Secret>,
+    /// The file that it was read from, or could not be.
+    pub secret_file: Option<PathBuf>,
     /// Whether it cannot keep a secret.
     pub public: bool,
     /// Short names of the grants that it may use.
@@ -38,11 +42,13 @@ pub struct Client {
 pub(super) fn read_client(table: &mut Section<'_>) -> Client {
     let id: String = table.required("id", "write the client_id, such as id = \"my-app\"");
     let public = table.optional("public").unwrap_or(false);
+    let (secret, secret_file) = read_secret(table, public);
     Client {
         path: table.path().to_owned(),
         name: table.optional("name").unwrap_or_else(|| id.clone()),
         id,
-        secret: read_secret(table, public),
+        secret,
+        secret_file,
         public,
         grants: read_grants(table),
         connectors: table.optional("connectors"),

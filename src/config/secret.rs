@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use config::{Value, ValueKind};
 
@@ -49,8 +50,12 @@ impl FromValue for Hidden {
 
 const SOURCES: [&str; 4] = ["secret", "secret_env", "secret_file", "secret_hash"];
 
-/// Reads the one source that the table of a client names; only a public client may name none.
-pub(super) fn read_secret(table: &mut Section<'_>, public: bool) -> Option<Secret> {
+/// Reads the one source that the table of a client names; only a public client may name none. The file comes back
+/// too, where it names one, readable or not.
+pub(super) fn read_secret(
+    table: &mut Section<'_>,
+    public: bool,
+) -> (Option<Secret>, Option<PathBuf>) {
     let is_given = |key: &&str| table.kind_of(key).is_some();
     let given: Vec<_> = SOURCES.into_iter().filter(is_given).collect();
     match given.as_slice() {
@@ -67,13 +72,15 @@ pub(super) fn read_secret(table: &mut Section<'_>, public: bool) -> Option<Secre
     let variable = hidden("secret_env");
     let file = hidden("secret_file");
     let hash = hidden("secret_hash");
+    let file = file.map(|name| table.resolve(&name));
     if plain.is_some() {
         table.note("secret", "stands in the configuration, and so in every copy of it: secret_file, secret_env or secret_hash keep it out");
     }
     let plain = plain
         .or_else(|| variable.and_then(|name| from_variable(table, &name)))
-        .or_else(|| file.and_then(|name| from_file(table, &name)));
-    plain.map(Secret::Plain).or_else(|| hash.map(Secret::Hash))
+        .or_else(|| file.as_deref().and_then(|path| from_file(table, path)));
+    let secret = plain.map(Secret::Plain);
+    (secret.or_else(|| hash.map(Secret::Hash)), file)
 }
 
 fn from_variable(table: &mut Section<'_>, name: &str) -> Option<String> {
@@ -94,10 +101,9 @@ fn from_variable(table: &mut Section<'_>, name: &str) -> Option<String> {
     None
 }
 
-fn from_file(table: &mut Section<'_>, name: &str) -> Option<String> {
-    let path = table.resolve(name);
+fn from_file(table: &mut Section<'_>, path: &Path) -> Option<String> {
     let shown = path.display();
-    let (text, mode) = match read_file(&path) {
+    let (text, mode) = match read_file(path) {
         Ok(read) => read,
         Err(error) => {
             table.error("secret_file", format!("cannot read {shown}: {error}; write the secret into it, and let the user that runs Remint read it"));
@@ -119,7 +125,7 @@ fn from_file(table: &mut Section<'_>, name: &str) -> Option<String> {
 }
 
 /// The text of a file that holds one secret, and the file's mode.
-fn read_file(path: &std::path::Path) -> io::Result<(String, u32)> {
+fn read_file(path: &Path) -> io::Result<(String, u32)> {
     const MOST: u64 = 64 * 1024;
     let file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode();

@@ -1,6 +1,6 @@
 //! The configuration as plain values, and how its top is read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::ValueKind;
@@ -33,6 +33,30 @@ pub struct Settings {
     pub connectors: Vec<Connector>,
     /// `[[clients]]`, in the order of the file.
     pub clients: Vec<Client>,
+}
+
+impl Settings {
+    /// Every further file that the configuration is made of, so that a change of one can be noticed; `bearer_file` is
+    /// read at each use.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let secrets = self.secret_files();
+        let keys = self.connectors.iter().flat_map(|connector| {
+            let files = [&connector.jwks_file, &connector.ca_file];
+            files.into_iter().flatten()
+        });
+        let tls = self.server.tls.iter().flat_map(|tls| {
+            let files = [&tls.cert_file, &tls.key_file];
+            files.into_iter().chain(&tls.client_ca_file)
+        });
+        let others = std::iter::once(&self.keys.file).chain(keys).chain(tls);
+        secrets.chain(others.map(PathBuf::as_path))
+    }
+
+    /// The files among them that are read together with the configuration.
+    pub fn secret_files(&self) -> impl Iterator<Item = &Path> {
+        let clients = self.clients.iter();
+        clients.filter_map(|client| client.secret_file.as_deref())
+    }
 }
 
 /// In whose name tokens are issued.

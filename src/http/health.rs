@@ -50,10 +50,27 @@ pub(super) fn detailed(site: &Site, word: &str) -> Value {
     json!({
         "status": word,
         "draining": site.health.is_draining(),
+        "configuration": configuration(site),
         "signing": signing,
         "keys": keys,
         "connectors": connectors,
     })
+}
+
+/// Whether the configuration in force is the one that was read last, and if not, why.
+fn configuration(site: &Site) -> Value {
+    match site.reloads.rejected() {
+        None => json!({ "state": "current" }),
+        Some(rejected) => {
+            let since = site.clock.monotonic().saturating_sub(rejected.at);
+            json!({
+                "state": "rejected",
+                "rejected_seconds_ago": since.as_secs(),
+                "errors": rejected.errors,
+                "error_count": rejected.count,
+            })
+        }
+    }
 }
 
 fn source(status: &SourceStatus) -> Value {

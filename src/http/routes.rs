@@ -18,7 +18,7 @@ use super::forwarded::{self, Remote};
 use super::issuers::Found;
 use super::reply::{self, Dialect};
 use super::serve::{OverTls, Peer};
-use super::{Site, health, request_id, token};
+use super::{Current, Site, health, request_id, token};
 use crate::oauth::{Reason, Refusal};
 
 /// What a listener is for: it serves this and nothing else.
@@ -40,14 +40,14 @@ enum Route<'a> {
     Metrics,
 }
 
-/// The routes of a site on the listeners of one role; they answer each request, also those for
+/// The routes of the site in force on the listeners of one role; they answer each request, also those for
 /// unknown paths.
-pub fn routes(site: Arc<Site>, role: Role) -> BoxedFilter<(Response,)> {
+pub fn routes(current: Arc<Current>, role: Role) -> BoxedFilter<(Response,)> {
     let origin = warp::ext::optional::<Peer>()
         .and(warp::ext::optional::<OverTls>())
         .map(|peer, over_tls: Option<OverTls>| (peer, over_tls.is_some()));
     warp::any()
-        .map(move || (Arc::clone(&site), role))
+        .map(move || (current.take(), role))
         .untuple_one()
         .and(warp::method())
         .and(warp::path::full())
@@ -124,7 +124,7 @@ async fn answer(
             reply::health(status, &health::detailed(site, word))
         }
         Ok(Some(Route::Health(status, word))) => reply::health(status, &health::brief(word)),
-        Ok(Some(Route::Metrics)) => reply::metrics(site.metrics.text()),
+        Ok(Some(Route::Metrics)) => reply::metrics(site.metrics.text(site)),
         Ok(None) => {
             let refusal = Refusal::new(Reason::NotFound, "there is nothing at this path");
             reply::refusal(&refusal, Dialect::OAuth, id)

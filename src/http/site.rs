@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::sampled::Sampled;
-use super::{Issuers, Metrics};
+use super::{Issuers, Metrics, Reloads, Standing};
 use crate::clock::Clock;
 use crate::config::Proxies;
 use crate::grant::{Exchange, Grants};
@@ -26,10 +26,14 @@ pub struct Site {
     pub clock: Arc<dyn Clock>,
     /// Where request ids come from.
     pub random: Arc<dyn Random>,
-    /// Refusals too cheap for an audit event each.
-    pub sampled: Sampled,
-    /// What `/metrics` answers.
-    pub metrics: Metrics,
+    /// Refusals too cheap for an audit event each; they outlive the site.
+    pub sampled: Arc<Sampled>,
+    /// What `/metrics` counts; it outlives the site.
+    pub metrics: Arc<Metrics>,
+    /// What `/metrics` reads besides.
+    pub standing: Standing,
+    /// How reloads went.
+    pub reloads: Arc<Reloads>,
 }
 
 /// What `/healthz` reports.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 
 use super::error::{FetchError, SourceError};
+use super::record::digest;
 
 /// The longest that a connection may take to stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -16,6 +17,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) struct LazyClient {
     client: OnceLock<Result<Client, String>>,
     loopback: bool,
+    /// The digest of the file with its roots, where it has its own.
+    roots: Option<[u8; 32]>,
 }
 
 impl LazyClient {
@@ -25,6 +28,7 @@ impl LazyClient {
         Self {
             client: OnceLock::new(),
             loopback,
+            roots: None,
         }
     }
 
@@ -46,7 +50,13 @@ impl LazyClient {
         Ok(Self {
             client: OnceLock::from(Ok(client)),
             loopback,
+            roots: Some(digest(&pem)),
         })
+    }
+
+    /// Whether both trust the same, as far as it is known without asking the machine.
+    pub(super) fn trusts_as(&self, other: &Self) -> bool {
+        (self.loopback, self.roots) == (other.loopback, other.roots)
     }
 
     /// The client; one with the machine's own roots unless it was made with others.

@@ -42,6 +42,11 @@ impl Folder {
         Self(path.to_owned())
     }
 
+    /// Whether files lie in `folder`.
+    pub(super) fn is(&self, folder: &Path) -> bool {
+        self.0 == folder
+    }
+
     /// The file of a source, by the digest of the source.
     pub(super) fn path(&self, source: &str) -> PathBuf {
         self.0.join(format!("{source}{SUFFIX}"))

@@ -19,6 +19,7 @@ mod spec;
 mod state;
 mod status;
 mod store;
+mod terms;
 mod web;
 
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ use kept::Kept;
 use seen::SeenKids;
 use spec::SourceKey;
 use store::Store;
+use terms::Terms;
 
 pub use crate::jose::CandidateKeys as Found;
 pub use error::{FetchError, KeysError, SourceError, UnavailableKind};
@@ -52,8 +54,21 @@ pub struct Upstreams {
     shared: HashMap<SourceKey, Arc<KeySource>>,
     clients: HashMap<Roots, Arc<LazyClient>>,
     seen: SeenKids,
+    /// How many sources there have been over all reloads: the number of the next one.
+    made: usize,
     store: Option<Arc<Store>>,
     degraded: Arc<Degraded>,
+    /// What was there before a reload.
+    old: Option<Old>,
+}
+
+/// What a set of sources can take over from the one before it.
+struct Old {
+    shared: HashMap<SourceKey, Arc<KeySource>>,
+    clients: HashMap<Roots, Arc<LazyClient>>,
+    store: Option<Arc<Store>>,
+    /// What is asked of those that were taken over, once the new set is in force.
+    taken: HashMap<SourceKey, Terms>,
 }
 
 impl Upstreams {
@@ -65,15 +80,37 @@ impl Upstreams {
             shared: HashMap::new(),
             clients: HashMap::new(),
             seen: SeenKids::new(),
+            made: 0,
             store: None,
             degraded: Arc::default(),
+            old: None,
+        }
+    }
+
+    /// No sources yet, but those of `old` are taken over where the same is added again: with their keys and counts.
+    ///
+    /// Nothing changes for `old` until [`Upstreams::start`].
+    pub fn after(old: &Self) -> Self {
+        Self {
+            seen: old.seen.clone(),
+            made: old.made,
+            old: Some(Old {
+                shared: old.shared.clone(),
+                clients: old.clients.clone(),
+                store: old.store.clone(),
+                taken: HashMap::new(),
+            }),
+            ..Self::new(Arc::clone(&old.clock))
         }
     }
 
     /// Has the keys of sources that are added from now on kept in `folder`, once the upkeep has started; says what is
     /// wrong with it. Nothing is written yet.
     pub fn keep_in(&mut self, folder: &Path) -> Option<FolderProblem> {
-        let store = Arc::new(Store::new(folder, Arc::clone(&self.clock)));
+        let old = self.old.as_ref().and_then(|old| old.store.clone());
+        let store = old
+            .filter(|old| old.is_in(folder))
+            .unwrap_or_else(|| Arc::new(Store::new(folder, Arc::clone(&self.clock))));
         let problem = store.problem();
         self.store = Some(store);
         problem
@@ -89,30 +126,53 @@ impl Upstreams {
         let source = if let Some(source) = self.shared.get(&key) {
             Arc::clone(source)
         } else {
-            let fetcher = Fetcher::new(spec, |loopback| {
-                self.client(Roots {
-                    ca_file: spec.ca_file.clone(),
-                    loopback,
-                })
-            })?;
-            let seen = self.seen.of(self.sources.len());
-            let kept = match (&self.store, &spec.location) {
-                (None, _) | (_, Location::JwksFile(_)) => None,
-                (Some(store), _) => Some(Kept::new(
-                    Arc::clone(store),
-                    key.digest(),
-                    fetcher.location(),
-                )),
-            };
-            let clock = Arc::clone(&self.clock);
-            let source = Arc::new(KeySource::new(clock, fetcher, seen, kept));
+            let source = self.source(&key, spec)?;
             source.count_in(&self.degraded);
             self.sources.push(Arc::clone(&source));
-            self.shared.insert(key, Arc::clone(&source));
+            self.shared.insert(key.clone(), Arc::clone(&source));
             source
         };
-        source.serve(connector_id, spec.max_age, spec.timeout);
+        let taken = self.old.as_mut().and_then(|old| old.taken.get_mut(&key));
+        match taken {
+            Some(terms) => terms.add(connector_id, spec.max_age, spec.timeout),
+            None => source.serve(connector_id, spec.max_age, spec.timeout),
+        }
         Ok(source)
+    }
+
+    /// A new source, or the old one where nothing about it has changed.
+    fn source(
+        &mut self,
+        key: &SourceKey,
+        spec: &SourceSpec,
+    ) -> Result<Arc<KeySource>, SourceError> {
+        let fetcher = Fetcher::new(spec, |loopback| {
+            self.client(Roots {
+                ca_file: spec.ca_file.clone(),
+                loopback,
+            })
+        })?;
+        let store = self.store.as_ref();
+        if let Some(old) = &mut self.old
+            && let Some(source) = old.shared.get(key)
+            && source.fetches_as(&fetcher)
+            && store.map(Arc::as_ptr) == old.store.as_ref().map(Arc::as_ptr)
+        {
+            old.taken.insert(key.clone(), Terms::default());
+            return Ok(Arc::clone(source));
+        }
+        let seen = self.seen.of(self.made);
+        self.made += 1;
+        let kept = match (&self.store, &spec.location) {
+            (None, _) | (_, Location::JwksFile(_)) => None,
+            (Some(store), _) => Some(Kept::new(
+                Arc::clone(store),
+                key.digest(),
+                fetcher.location(),
+            )),
+        };
+        let clock = Arc::clone(&self.clock);
+        Ok(Arc::new(KeySource::new(clock, fetcher, seen, kept)))
     }
 
     /// The sources, in the order in which they were added.
@@ -121,7 +181,14 @@ impl Upstreams {
     }
 
     /// Starts warming, refreshing and retrying in the background, eight fetches at a time; needs a Tokio runtime.
+    ///
+    /// What was taken over from an older set serves this one from now on.
     pub fn start(&self) -> Maintenance {
+        for (key, terms) in self.old.iter().flat_map(|old| &old.taken) {
+            if let Some(source) = self.shared.get(key) {
+                source.serve_on(terms.clone());
+            }
+        }
         if let Some(store) = &self.store {
             store.run();
         }
@@ -146,6 +213,9 @@ impl Upstreams {
             Some(ca_file) => LazyClient::with_roots(ca_file, roots.loopback)?,
             None => LazyClient::with_machine_roots(roots.loopback),
         });
+        let old = self.old.as_ref().and_then(|old| old.clients.get(&roots));
+        let old = old.filter(|old| old.trusts_as(&client));
+        let client = old.map_or(client, Arc::clone);
         self.clients.insert(roots, Arc::clone(&client));
         Ok(client)
     }

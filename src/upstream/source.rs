@@ -1,7 +1,7 @@
 //! One key source: finds a token's key in the last good keys, and fetches when that is called for.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use super::seen::SeenKids;
 use super::snapshot::{Snapshot, lifetime};
 use super::state::State;
 use super::status::{Degraded, SourceState, SourceStatus};
+use super::terms::Terms;
 
 /// How many requests may wait for one source's fetch.
 const MOST_WAITING: usize = 64;
@@ -30,11 +31,11 @@ const MOST_WAITS: usize = 3;
 pub struct KeySource {
     clock: Arc<dyn Clock>,
     fetcher: Fetcher,
-    connectors: Mutex<Vec<String>>,
-    max_age_millis: AtomicU64,
-    timeout_millis: AtomicU64,
+    terms: Mutex<Terms>,
     snapshot: ArcSwapOption<Snapshot>,
     used: AtomicBool,
+    /// Whether a fetch should begin as soon as none is under way.
+    wanted: AtomicBool,
     waiting: Semaphore,
     seen: SeenKids,
     kept: Option<Kept>,
@@ -67,11 +68,10 @@ impl KeySource {
         Self {
             clock,
             fetcher,
-            connectors: Mutex::default(),
-            max_age_millis: AtomicU64::new(u64::MAX),
-            timeout_millis: AtomicU64::new(0),
+            terms: Mutex::default(),
             snapshot: ArcSwapOption::empty(),
             used: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
             waiting: Semaphore::new(MOST_WAITING),
             seen,
             kept,
@@ -91,16 +91,27 @@ impl KeySource {
 
     /// Adds a connector; of several, the shortest `max_age` and the longest `timeout` count.
     pub(super) fn serve(&self, connector: &str, max_age: Option<Duration>, timeout: Duration) {
-        lock(&self.connectors).push(connector.to_owned());
-        let max_age = max_age.map_or(u64::MAX, millis);
-        self.max_age_millis.fetch_min(max_age, Ordering::Relaxed);
-        self.timeout_millis
-            .fetch_max(millis(timeout), Ordering::Relaxed);
+        lock(&self.terms).add(connector, max_age, timeout);
+    }
+
+    /// From now on these connectors are served, after a reload. Cached keys stay; where they may be fresh for another
+    /// time now, or where asking again costs nobody anything, the upkeep fetches soon.
+    pub(super) fn serve_on(&self, terms: Terms) {
+        let mut own = lock(&self.terms);
+        if own.max_age != terms.max_age || self.fetcher.is_file() {
+            self.wanted.store(true, Ordering::Relaxed);
+        }
+        *own = terms;
+    }
+
+    /// Whether a source of this `fetcher` and of the same spec would be the same: it trusts the same certificates.
+    pub(super) fn fetches_as(&self, fetcher: &Fetcher) -> bool {
+        self.fetcher.asks_as(fetcher)
     }
 
     /// The connectors that read their keys here.
     pub fn connectors(&self) -> Vec<String> {
-        lock(&self.connectors).clone()
+        lock(&self.terms).connectors.clone()
     }
 
     /// Where the keys come from: the path of a file, or a URL without its query.
@@ -186,9 +197,13 @@ impl KeySource {
         }
     }
 
-    /// Begins the first fetch, a retry or a refresh if it is time for one.
+    /// Begins the first fetch, a retry or a refresh if it is time for one, or the fetch that a reload wants.
     pub(super) fn refresh_if_due(self: &Arc<Self>) -> Option<Flight> {
-        self.begin_if_due(&mut lock(&self.state))
+        let mut state = lock(&self.state);
+        if self.wanted.load(Ordering::Relaxed) && state.flight().is_none() {
+            return Some(self.begin(&mut state));
+        }
+        self.begin_if_due(&mut state)
     }
 
     fn begin_if_due(self: &Arc<Self>, state: &mut State) -> Option<Flight> {
@@ -281,10 +296,11 @@ impl KeySource {
     fn begin(self: &Arc<Self>, state: &mut State) -> Flight {
         let (number, landing, flight) = state.begin();
         self.used.store(false, Ordering::Relaxed);
+        self.wanted.store(false, Ordering::Relaxed);
         let source = Arc::clone(self);
         tokio::spawn(async move {
             source.restore().await;
-            let limit = Duration::from_millis(source.timeout_millis.load(Ordering::Relaxed));
+            let limit = lock(&source.terms).timeout;
             let fetched = source.fetcher.fetch(limit).await;
             source.end(number, landing, fetched);
         });
@@ -335,10 +351,7 @@ impl KeySource {
 
     /// Makes freshly fetched keys the ones in force.
     fn take(&self, number: u64, now: Duration, fetched: Fetched) {
-        let configured = match self.max_age_millis.load(Ordering::Relaxed) {
-            u64::MAX => None,
-            millis => Some(Duration::from_millis(millis)),
-        };
+        let configured = lock(&self.terms).max_age;
         let lifetime = lifetime(configured, fetched.max_age);
         let spread = rand::random::<f64>() * 2.0 - 1.0;
         let keys = fetched.keys.len();
@@ -361,14 +374,7 @@ impl KeySource {
 
     /// The connectors in short, for a log line.
     fn name(&self) -> String {
-        let connectors = lock(&self.connectors);
-        match connectors.as_slice() {
-            [first, second, third, .., _] => {
-                let more = connectors.len() - 3;
-                format!("{first}, {second}, {third} and {more} more")
-            }
-            few => few.join(", "),
-        }
+        lock(&self.terms).name()
     }
 
     fn mark_used(&self) {
@@ -404,10 +410,6 @@ fn busy() -> KeysError {
         kind: UnavailableKind::Busy,
         retry_after: Duration::from_secs(1),
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The guarded value, even where a panic has poisoned it: every change to it is whole.

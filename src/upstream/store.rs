@@ -85,6 +85,11 @@ impl Store {
         }
     }
 
+    /// Whether it keeps keys in `folder`.
+    pub(super) fn is_in(&self, folder: &Path) -> bool {
+        self.folder.is(folder)
+    }
+
     /// What is wrong with the directory.
     pub(super) fn problem(&self) -> Option<FolderProblem> {
         self.folder.problem()

@@ -293,7 +293,7 @@ async fn a_reload_replaces_good_files_and_keeps_the_old_ones_otherwise() {
 
     // The chain is there already, its key not yet.
     fs::write(site.path("tls.pem"), new.sign().chain).unwrap();
-    assert!(!tls.reload(&configured, now, &mut problems));
+    assert!(Tls::load(&configured, now, &mut problems).is_none());
     let found: Vec<_> = problems
         .iter()
         .map(|found| (found.severity, found.path.as_str()))
@@ -302,7 +302,7 @@ async fn a_reload_replaces_good_files_and_keeps_the_old_ones_otherwise() {
     assert_eq!((connects(&old).await, connects(&new).await), (true, false));
 
     install(&site, &new.sign());
-    assert!(tls.reload(&configured, now, &mut Problems::new()));
+    tls.replace(Tls::load(&configured, now, &mut Problems::new()).unwrap());
     assert_eq!((connects(&old).await, connects(&new).await), (false, true));
     // What stands goes on.
     assert!(get(&stands, &origin, "/").await.is_ok());

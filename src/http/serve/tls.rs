@@ -48,15 +48,9 @@ impl Tls {
         Some(Self(ArcSwap::from_pointee(configs)))
     }
 
-    /// Reads the files anew. New connections get what they hold; with an error, which goes to `problems`, they get
-    /// what they got before. Whether it was replaced comes back.
-    pub fn reload(&self, tls: &config::Tls, now: Duration, problems: &mut Problems) -> bool {
-        let configs = Configs::load(tls, now, problems);
-        let is_good = configs.is_some();
-        if let Some(configs) = configs {
-            self.0.store(Arc::new(configs));
-        }
-        is_good
+    /// New connections get what `new` has loaded.
+    pub fn replace(&self, new: Self) {
+        self.0.store(new.0.into_inner());
     }
 
     /// What a new connection gets.
