@@ -339,6 +339,11 @@ impl App {
         self.front.routes_for(Role::Main)
     }
 
+    /// What a listener of this role serves.
+    pub fn routes_for(&self, role: Role) -> BoxedFilter<(Response,)> {
+        self.front.routes_for(role)
+    }
+
     /// The routes as a tower service, for a server that is not warp.
     pub fn service(&self) -> RouteService {
         RouteService::new(self.routes())

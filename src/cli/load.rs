@@ -50,7 +50,7 @@ pub(super) fn load(path: &Path, surroundings: &Surroundings) -> Loaded {
 }
 
 /// Does the same for a running instance. Files that were `watched` so far stay so unless the new configuration is good.
-pub(super) fn reload(path: &Path, old: &App, watched: Watched) -> Loaded {
+pub(super) fn reload(path: &Path, old: &App, watched: &Watched) -> Loaded {
     let now = machine().clock.unix();
     read(path, watched.look(now), now, |settings, keys, problems| {
         old.reloaded(settings, keys, problems)

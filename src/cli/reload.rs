@@ -172,7 +172,7 @@ impl Reloading {
     async fn reload(&mut self, in_force: InForce) -> InForce {
         let (config, watched) = (self.config.clone(), self.watched.clone());
         let old = Arc::clone(&in_force.app);
-        let loaded = spawn_blocking(move || load::reload(&config, &old, watched)).await;
+        let loaded = spawn_blocking(move || load::reload(&config, &old, &watched)).await;
         let Ok(Loaded {
             problems,
             built,

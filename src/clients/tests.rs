@@ -25,6 +25,7 @@ fn spec(id: &str, secret: &str, public: bool) -> config::Client {
         id: id.to_owned(),
         name: id.to_owned(),
         secret,
+        secret_file: None,
         public,
         grants: vec![TOKEN_EXCHANGE.to_owned()],
         connectors: None,
@@ -216,6 +217,35 @@ async fn known_secrets_pass_those_that_wait_to_be_hashed() {
     assert_eq!(who(&clients, Some(&basic("app:s3cret")), "").await, "app");
     assert_eq!(
         who(&clients, Some(&basic("app:wrong")), "").await,
+        "client_invalid"
+    );
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_secret_survives_a_reload_that_leaves_it_alone() {
+    const OTHER: &str = "$2b$04$NLxdtSTIqscThONzUGOt8OcbIKvoYsR1sMTy0DJ6FNa4F4AFNiH52";
+    let clients = build(&[spec("same", HASH, false), spec("new", HASH, false)]);
+    for id in ["same", "new"] {
+        let header = basic(&format!("{id}:s3cret"));
+        assert_eq!(who(&clients, Some(&header), "").await, id);
+    }
+    let mut same = spec("same", HASH, false);
+    same.grants = vec![CLIENT_CREDENTIALS.to_owned()];
+    let specs = [same, spec("new", OTHER, false)];
+    let mut problems = Problems::new();
+    let reloaded = Clients::after(&clients, &specs, &mut problems);
+    assert!(!problems.has_errors());
+    let known = |id: &str| reloaded.entries.get(id).unwrap().proof.known();
+    assert!(known("same").is_some());
+    assert_eq!(known("new"), None);
+    let same = reloaded.get("same").unwrap();
+    assert!(same.may_use_grant(CLIENT_CREDENTIALS) && !same.may_use_grant(TOKEN_EXCHANGE));
+    assert_eq!(
+        who(&reloaded, Some(&basic("same:s3cret")), "").await,
+        "same"
+    );
+    assert_eq!(
+        who(&reloaded, Some(&basic("new:s3cret")), "").await,
         "client_invalid"
     );
 }

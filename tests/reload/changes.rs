@@ -21,8 +21,8 @@ fn a_rule_is_changed_and_a_connector_added() {
     assert!(world.reload());
     world.server.refuses(&job("ci"), "condition_false");
     assert_eq!(world.claims("other")["iss"], "https://sts.example.com");
-    let (word, details) = world.health();
-    assert_eq!(word, "ok");
+    let (status, details) = world.health();
+    assert_eq!(status, "ok");
     assert_eq!(details["connectors"].as_object().unwrap().len(), 2);
     assert_eq!(details["configuration"]["state"], "current");
 

@@ -17,8 +17,8 @@ fn the_old_configuration_stays_until_the_new_one_is_good() {
     assert!(!world.reload());
     assert_eq!(world.reloads(), (0, 1));
     assert_eq!(world.claims("ci")["iss"], "https://sts.example.com");
-    let (word, details) = world.health();
-    assert_eq!(word, "degraded");
+    let (status, details) = world.health();
+    assert_eq!(status, "degraded");
     let configuration = &details["configuration"];
     assert_eq!(configuration["state"], "rejected");
     let errors = configuration["errors"].as_array().unwrap();
