@@ -286,6 +286,7 @@ impl App {
         if problems.has_errors() {
             return None;
         }
+        upstreams.complete();
         let parts = Parts {
             connectors: Arc::new(Connectors::new(connectors)),
             clients,
@@ -319,7 +320,7 @@ impl App {
     }
 
     /// Notes that a configuration after this one had these errors; health says so until the next one is taken.
-    pub fn keep(&self, errors: Vec<String>) {
+    pub fn reject(&self, errors: Vec<String>) {
         let now = self.surroundings.clock.monotonic();
         self.front.lasting.reloads.fail(now, errors);
     }

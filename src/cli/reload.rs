@@ -182,7 +182,7 @@ impl Reloading {
             tracing::error!("a defect ended the reload: the configuration before it stays");
             in_force
                 .app
-                .keep(vec!["a defect ended the reload".to_owned()]);
+                .reject(vec!["a defect ended the reload".to_owned()]);
             return in_force;
         };
         self.watched = watched;
@@ -219,7 +219,7 @@ fn reject(app: &App, config: &Path, problems: &Problems) {
         .collect();
     let config = config.display();
     tracing::error!(%config, errors = errors.len(), "the configuration was not reloaded, since it has errors: the one before it stays in force");
-    app.keep(errors);
+    app.reject(errors);
 }
 
 /// Logs the state of the keys of the connectors that are `new`, once each was tried for the first time.

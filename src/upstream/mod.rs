@@ -58,8 +58,10 @@ pub struct Upstreams {
     made: usize,
     store: Option<Arc<Store>>,
     degraded: Arc<Degraded>,
-    /// What was there before a reload.
+    /// What was there before a reload, until everything is added.
     old: Option<Old>,
+    /// What is asked of the sources that were taken over, once this set is in force.
+    taken: HashMap<SourceKey, Terms>,
 }
 
 /// What a set of sources can take over from the one before it.
@@ -67,8 +69,6 @@ struct Old {
     shared: HashMap<SourceKey, Arc<KeySource>>,
     clients: HashMap<Roots, Arc<LazyClient>>,
     store: Option<Arc<Store>>,
-    /// What is asked of those that were taken over, once the new set is in force.
-    taken: HashMap<SourceKey, Terms>,
 }
 
 impl Upstreams {
@@ -84,6 +84,7 @@ impl Upstreams {
             store: None,
             degraded: Arc::default(),
             old: None,
+            taken: HashMap::new(),
         }
     }
 
@@ -98,7 +99,6 @@ impl Upstreams {
                 shared: old.shared.clone(),
                 clients: old.clients.clone(),
                 store: old.store.clone(),
-                taken: HashMap::new(),
             }),
             ..Self::new(Arc::clone(&old.clock))
         }
@@ -132,8 +132,7 @@ impl Upstreams {
             self.shared.insert(key.clone(), Arc::clone(&source));
             source
         };
-        let taken = self.old.as_mut().and_then(|old| old.taken.get_mut(&key));
-        match taken {
+        match self.taken.get_mut(&key) {
             Some(terms) => terms.add(connector_id, spec.max_age, spec.timeout),
             None => source.serve(connector_id, spec.max_age, spec.timeout),
         }
@@ -153,12 +152,12 @@ impl Upstreams {
             })
         })?;
         let store = self.store.as_ref();
-        if let Some(old) = &mut self.old
+        if let Some(old) = &self.old
             && let Some(source) = old.shared.get(key)
             && source.fetches_as(&fetcher)
             && store.map(Arc::as_ptr) == old.store.as_ref().map(Arc::as_ptr)
         {
-            old.taken.insert(key.clone(), Terms::default());
+            self.taken.insert(key.clone(), Terms::default());
             return Ok(Arc::clone(source));
         }
         let seen = self.seen.of(self.made);
@@ -175,6 +174,11 @@ impl Upstreams {
         Ok(Arc::new(KeySource::new(clock, fetcher, seen, kept)))
     }
 
+    /// Lets go of what nothing was added for: sources that are gone must not live on in memory.
+    pub fn complete(&mut self) {
+        self.old = None;
+    }
+
     /// The sources, in the order in which they were added.
     pub fn sources(&self) -> &[Arc<KeySource>] {
         &self.sources
@@ -184,7 +188,7 @@ impl Upstreams {
     ///
     /// What was taken over from an older set serves this one from now on.
     pub fn start(&self) -> Maintenance {
-        for (key, terms) in self.old.iter().flat_map(|old| &old.taken) {
+        for (key, terms) in &self.taken {
             if let Some(source) = self.shared.get(key) {
                 source.serve_on(terms.clone());
             }

@@ -87,7 +87,7 @@ fn sockets_that_cannot_be_used_end_the_start() {
 }
 
 #[test]
-fn systemd_is_told_of_the_start_and_of_the_stop() {
+fn systemd_is_told_of_the_start_of_reloads_and_of_the_stop() {
     let site = Site::new("listen = [\"127.0.0.1:0\"]");
     let socket = UnixDatagram::bind(site.path("notify.sock")).unwrap();
     let told = || {
@@ -98,6 +98,11 @@ fn systemd_is_told_of_the_start_and_of_the_stop() {
     let mut command = site.remint(&["serve"]);
     command.env("NOTIFY_SOCKET", site.path("notify.sock"));
     let server = Server::of(command);
+    assert_eq!(told(), "READY=1\n");
+    server.hang_up();
+    let reloading = told();
+    let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
+    assert!(time.unwrap().trim().parse::<u64>().unwrap() > 0);
     assert_eq!(told(), "READY=1\n");
     server.terminate();
     assert_eq!(told(), "STOPPING=1\n");

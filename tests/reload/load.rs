@@ -164,5 +164,5 @@ async fn a_hundred_reloads_disturb_no_request() {
         succeeded > RELOADS as u64 && failed == 0,
         "{succeeded}, {failed}"
     );
-    assert_eq!(world.health().0, "ok");
+    assert_eq!(world.status(), "ok");
 }

@@ -72,9 +72,9 @@ fn a_file_that_was_missing_is_waited_for() {
     let world = World::start(Site::new().connector("ci", ""));
     world.edit(|toml| format!("{toml}\n[[clients]]\nid = \"app\"\nsecret_file = \"secret\"\n"));
     assert!(!world.reload());
-    assert_eq!(world.health().0, "degraded");
+    assert_eq!(world.status(), "degraded");
     world.write("secret", "s");
-    until("the configuration is whole", || world.health().0 == "ok");
+    until("the configuration is whole", || world.status() == "ok");
     let own = [("client_id", "app"), ("client_secret", "s")];
     assert_eq!(world.server.exchange(&job("ci"), &own).status, 200);
 }

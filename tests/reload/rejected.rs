@@ -9,7 +9,7 @@ const SECRET: &str = "s3cr3t-of-a-client";
 #[test]
 fn the_old_configuration_stays_until_the_new_one_is_good() {
     let world = World::start(Site::new().connector("ci", ""));
-    assert_eq!(world.health().0, "ok");
+    assert_eq!(world.status(), "ok");
     world.edit(|toml| {
         let toml = toml.replace("allow = [\"true\"]", "allow = [\"claims.ref ==\"]");
         format!("{toml}\nlifetime = \"soon\"\n[[clients]]\nid = \"app\"\nsecret = \"{SECRET}\"\nsecret_hash = \"{SECRET}\"\n")
@@ -59,7 +59,7 @@ fn the_old_configuration_stays_until_the_new_one_is_good() {
         let toml = toml.split("\nlifetime = \"soon\"").next().unwrap();
         toml.replace("claims.ref ==", "claims.ref == 'x'")
     });
-    until("the configuration is good", || world.health().0 == "ok");
+    until("the configuration is good", || world.status() == "ok");
     assert_eq!(world.reloads(), (1, 1));
     assert_eq!(world.health().1["configuration"]["state"], "current");
     world.server.refuses(&job("ci"), "condition_false");

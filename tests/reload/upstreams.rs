@@ -38,7 +38,7 @@ fn an_unchanged_connector_is_not_fetched_again_even_in_an_outage() {
     assert_eq!(world.server.exchange(&token(&issuer.url), &[]).status, 200);
     assert_eq!(issuer.hits(JWKS), 1);
     assert_eq!(fetches(&world, "success"), Some(1));
-    assert_eq!(world.health().0, "ok");
+    assert_eq!(world.status(), "ok");
 }
 
 #[test]
@@ -52,13 +52,13 @@ fn a_changed_source_is_fetched_and_a_removed_one_left_alone() {
     let uri = |issuer: &Issuer| format!("jwks_uri = \"{}{JWKS}\"", issuer.url);
     world.replace(&uri(&issuer), &uri(&other));
     assert!(world.reload());
-    until("the failed fetch shows", || world.health().0 == "degraded");
+    until("the failed fetch shows", || world.status() == "degraded");
     assert_eq!(world.server.exchange(&token(&issuer.url), &[]).status, 503);
     // The failing source is gone with its connector's line, and so is its part in the health.
     world.replace(&uri(&other), &uri(&issuer));
     assert!(world.reload());
     let hits = other.hits(JWKS);
-    assert_eq!(world.health().0, "ok");
+    assert_eq!(world.status(), "ok");
     until("the source is fetched", || {
         fetches(&world, "success") == Some(1)
     });
@@ -79,11 +79,11 @@ fn a_source_in_trouble_stays_so_over_a_reload() {
         issuer.url, issuer.url
     );
     let world = World::start(Site::new().connector("ci", &lines));
-    until("the failure shows", || world.health().0 == "degraded");
+    until("the failure shows", || world.status() == "degraded");
     assert!(world.reload());
-    assert_eq!(world.health().0, "degraded");
+    assert_eq!(world.status(), "degraded");
     issuer.publish(&[P256.jwk("e1")]);
-    until("the issuer is back", || world.health().0 == "ok");
+    until("the issuer is back", || world.status() == "ok");
     assert_eq!(world.server.exchange(&token(&issuer.url), &[]).status, 200);
 }
 

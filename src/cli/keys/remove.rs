@@ -89,7 +89,7 @@ fn consequences(file: &KeyFile, kid: &str, removed: &Removed, now: Duration) -> 
         ));
     }
     lines.push(
-        "verifiers keep the keys that they have: some for minutes, some until they restart. Restart or flush those that matter, and the servers that do not read the file again by themselves; after `remint publish`, publish again"
+        "verifiers keep the keys that they have: some for minutes, some until they restart. Restart or flush those that matter; running servers read the file again within 10 s, or with SIGHUP at once; after `remint publish`, publish again"
             .to_owned(),
     );
     lines
