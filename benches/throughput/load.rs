@@ -140,11 +140,7 @@ pub(crate) async fn drive(
     // A sleeping client is woken by the core that sends to it, which in a virtual machine costs the server
     // as much as an ES256 signature; no client beyond a network does that to it.
     let apart = target.apart;
-    let awake = tokio::spawn(async move {
-        while apart {
-            yield_now().await;
-        }
-    });
+    let awake = tokio::spawn(async move { while yield_if(apart).await {} });
     let began = Instant::now();
     let from = began + WARM_UP;
     let end = from + length;
@@ -176,6 +172,11 @@ pub(crate) async fn drive(
         latencies,
         seconds: length.as_secs_f64(),
     }
+}
+
+async fn yield_if(apart: bool) -> bool {
+    yield_now().await;
+    apart
 }
 
 /// When one of several connections sends.

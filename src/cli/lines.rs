@@ -104,7 +104,7 @@ fn write_whole(to: &mut impl Write, mut batch: &[u8]) -> u64 {
             // Whoever shares standard error has made it non-blocking.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(GATHERING),
             Ok(_) | Err(_) => {
-                let lost = batch.iter().filter(|byte| **byte == b'\n').count();
+                let lost = batch.split(|byte| *byte == b'\n').count() - 1;
                 // What is cut off must not run into the next line.
                 let _ = to.write(b"\n");
                 return u64::try_from(lost).unwrap_or(u64::MAX);
