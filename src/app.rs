@@ -15,12 +15,14 @@ use crate::grant::{
     ClientCredentials, Connector, Connectors, Exchange, Grant, Grants, Minter, TokenExchange,
 };
 use crate::http::{
-    self, Current, Health, Issuers, Lasting, Public, Role, RouteService, Site, Standing,
+    self, Current, Guards, Health, Issuers, Lasting, Public, Role, RouteService, Site, Standing,
 };
 use crate::jose::{Choice, Keyring, Moment};
+use crate::limits::{Gate, Limiter};
 use crate::oauth::metadata::Metadata;
 use crate::policy::{Limits, Policy, STANDARD_SCOPES, cel};
 use crate::random::{Random, SystemRandom};
+use crate::replay::{self, Replay};
 use crate::upstream::{Degraded, FolderProblem, Location, Maintenance, SourceSpec, Upstreams};
 
 /// Claims that new tokens can carry whatever the connectors say.
@@ -109,6 +111,7 @@ struct Parts {
     connectors: Arc<Connectors>,
     clients: Arc<Clients>,
     keyring: Arc<Keyring>,
+    guards: Guards,
     limits: Limits,
     degraded: Arc<Degraded>,
 }
@@ -122,11 +125,14 @@ impl Parts {
         lasting: &Arc<Lasting>,
     ) -> Option<Site> {
         let (clock, random) = (&surroundings.clock, &surroundings.random);
-        let minter = Arc::new(Minter::new(Arc::clone(&self.keyring), Arc::clone(random)));
+        let guards = &self.guards;
+        let minter = Minter::new(Arc::clone(&self.keyring), Arc::clone(random));
+        let minter = Arc::new(minter.behind(guards.gate.clone()));
         let exchange = Arc::new(Exchange::new(
             Arc::clone(&self.connectors),
             Arc::clone(&self.clients),
             Arc::clone(&minter),
+            Arc::clone(&guards.replay),
             Arc::clone(clock),
         ));
         let mut grants: Vec<Box<dyn Grant>> =
@@ -140,6 +146,7 @@ impl Parts {
             grants,
             Arc::clone(&self.clients),
             Arc::clone(&self.connectors),
+            Arc::clone(&guards.limiter),
         );
         let publics = self.keyring.timeline(|keys| Public {
             template: metadata(settings, keys, &grants),
@@ -157,6 +164,7 @@ impl Parts {
             grants,
             exchange,
             issuers,
+            guards: guards.clone(),
             proxies: settings.server.trusted_proxies.clone(),
             health: Arc::new(state),
             clock: Arc::clone(clock),
@@ -261,6 +269,7 @@ impl App {
             None => Clients::new(&settings.clients, random, problems),
             Some(old) => Clients::after(&old.clients, &settings.clients, problems),
         });
+        let guards = guards(settings, surroundings, old, problems);
         let mut connectors = Vec::with_capacity(settings.connectors.len());
         for connector in &settings.connectors {
             let policy = Policy::compile(&root, connector, limits, &signs, problems);
@@ -279,6 +288,11 @@ impl App {
                     require_client: connector
                         .require_client
                         .unwrap_or(!settings.clients.is_empty()),
+                    replay: replay::Rule::new(
+                        connector.replay,
+                        limits.leeway,
+                        connector.outlive_subject_token,
+                    ),
                     policy,
                 });
             }
@@ -291,6 +305,7 @@ impl App {
             connectors: Arc::new(Connectors::new(connectors)),
             clients,
             keyring: Arc::new(keyring?),
+            guards: guards?,
             limits,
             degraded: upstreams.degraded(),
         };
@@ -384,6 +399,32 @@ impl App {
     pub fn issuers(&self) -> &Issuers {
         &self.site.issuers
     }
+}
+
+/// The limits and the memory of used tokens; what did not change goes on over a reload.
+fn guards(
+    settings: &Settings,
+    surroundings: &Surroundings,
+    old: Option<&App>,
+    problems: &mut Problems,
+) -> Option<Guards> {
+    let clock = || Arc::clone(&surroundings.clock);
+    let old = old.map(|old| &old.site.guards);
+    let before = old.map(|old| old.replay.as_ref());
+    let replay = Arc::new(Replay::new(&settings.replay, clock(), before, problems)?);
+    let limits = settings.limits;
+    Some(match old.filter(|old| old.limits == limits) {
+        Some(old) => Guards {
+            replay,
+            ..old.clone()
+        },
+        None => Guards {
+            limiter: Arc::new(Limiter::new(&limits, clock())),
+            gate: Gate::new(limits.max_concurrent),
+            replay,
+            limits,
+        },
+    })
 }
 
 fn source(connector: &config::Connector) -> SourceSpec {

@@ -18,8 +18,8 @@ use std::process::Command;
 const LEVELS: [&[&str]; 8] = [
     &["clock", "random", "oauth"],
     &["config"],
-    &["jose", "keyfile"],
-    &["policy", "upstream", "clients"],
+    &["jose", "keyfile", "limits"],
+    &["policy", "upstream", "clients", "replay"],
     &["grant"],
     &["http"],
     &["app"],
@@ -30,7 +30,7 @@ const LEVELS: [&[&str]; 8] = [
 const WARP: [&str; 3] = ["src/http/", "src/app.rs", "src/cli/"];
 
 /// Where a part may be switched in.
-const FEATURES: [&str; 1] = ["src/lib.rs"];
+const FEATURES: [&str; 2] = ["src/lib.rs", "src/replay/mod.rs"];
 
 /// What a request must never meet.
 const PANICS: [&str; 7] = [

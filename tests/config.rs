@@ -113,6 +113,9 @@ fn fills_in_the_defaults() {
     assert!(settings.server.trusted_proxies.is_empty());
     assert!(settings.server.tls.is_none());
     assert_eq!(settings.limits.max_connections, 10_000);
+    assert_eq!(settings.limits.max_concurrent, 256);
+    assert_eq!(settings.limits.rate_per_address, None);
+    assert_eq!(settings.limits.rate_per_client, None);
     assert!(settings.keys.file.is_absolute() && settings.keys.file.ends_with("jwks.json"));
     assert!(settings.keys.signing.is_none() && settings.keys.default_alg.is_none());
     assert_eq!(settings.tokens.max_lifetime, Duration::from_secs(3600));
@@ -407,6 +410,9 @@ banana = "x"                   => banana: unknown key | the keys here are id, is
 require_client = "yes"         => require_client: the string "yes" | without quotes
 timeout = "2m"                 => timeout: 2m | at most 1m
 jwks_max_age = "2d"            => jwks_max_age: 2d | at most
+replay = "twice"               => replay: "twice" | "once_per_audience"
+max_token_age = "500ms"        => max_token_age: 500ms | at least 1s
+max_subject_lifetime = "0s"    => max_subject_lifetime: 0s | at least 1s
 user_name_key = 1              => user_name_key: the number 1 | a string
 "#;
 
@@ -453,6 +459,14 @@ server.tls.cert_file = "c" ;; server.tls.key_file = "k" ;; server.tls.listen = [
 server.listen = [] ;; server.tls.cert_file = "c" ;; server.tls.key_file = "k" ;; server.tls.metadata_listen = ["a:1"] => server.listen: empty list
 limits.max_connections = 0        => limits.max_connections: 0 | 1 to
 limits.max_connections = 2000000  => limits.max_connections: 2000000 | 1 to
+limits.max_concurrent = 0         => limits.max_concurrent: 0 | 1 to
+limits.rate_per_address = 0       => limits.rate_per_address: 0 | 1 to
+limits.rate_per_client = 5000000  => limits.rate_per_client: 5000000 | 1 to
+limits.rate_per_client = 1.5      => limits.rate_per_client: the number 1.5 | a whole number
+replay.store = "http://x"          => replay.store: redis://
+replay.store = "redis:"            => replay.store: redis://
+replay.on_store_failure = "ignore" => replay.on_store_failure: "ignore" | "allow"
+replay.memory_entries = 0          => replay.memory_entries: 0 | 1 to
 limits.max_connections = "10"     => limits.max_connections: the string "10" | a whole number
 limits.max_conections = 10        => limits.max_conections: max_connections
 keys.default_alg = "EdDSA"        => keys.default_alg: "EdDSA" | "ES256"

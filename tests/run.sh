@@ -13,6 +13,16 @@ has cmake || packages+=(cmake)
 has make || packages+=(make)
 has curl || packages+=(curl)
 has jq || packages+=(jq)
+# The store of used tokens is tested with a real Redis or Valkey, in CI always.
+export REMINT_TEST_REDIS="${REMINT_TEST_REDIS:-required}"
+if ! has redis-server && ! has valkey-server; then
+    if ((EUID == 0)) && has apt-get; then
+        packages+=(redis-server)
+    elif [[ -z "${CI:-}" ]]; then
+        REMINT_TEST_REDIS=absent
+        say "WITHOUT the tests of the store of used tokens: please install redis-server or valkey-server" >&2
+    fi
+fi
 if ((${#packages[@]})); then
     if ((EUID == 0)) && has apt-get; then
         say "installing ${packages[*]}"
@@ -37,16 +47,19 @@ if [[ -f tests/interop/setup.sh ]]; then
     bash tests/interop/setup.sh
 fi
 
-# One profile and one feature set throughout, so that dependencies are compiled once for the
-# checks and once for the tests.
+# One profile and one feature set, so that dependencies are compiled once for the checks and once for the
+# tests; with the store of used tokens, only the tests that need it are built.
 say "format"
 cargo fmt --check
 say "lints"
 cargo clippy --all-targets --locked -- -D warnings
+cargo clippy --test limits --features redis --locked -- -D warnings
 say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 say "tests"
 cargo test --locked
+say "tests with a store of used tokens"
+cargo test --locked --features redis --test limits store
 say "benchmark, unmeasured"
 cargo test --locked --bench throughput -- --smoke
 if has cargo-deny; then

@@ -17,6 +17,7 @@ pub use credentials::Credentials;
 
 use crate::config;
 use crate::config::problems::{Problems, child_path};
+use crate::limits::Network;
 use crate::oauth::{Reason, Refusal};
 use crate::random::Random;
 use credentials::Candidate;
@@ -109,10 +110,12 @@ impl Clients {
     /// Finds out who asks: `None` if nobody says, a refusal if what is said is not right.
     ///
     /// A secret that was right before costs microseconds. Another one for a client whose secret is hashed is hashed on
-    /// a thread of its own, of which there are two; where too many wait for that, the refusal is [`Reason::Overloaded`].
+    /// a thread of its own, of which there are two; where too many wait for that, in all or from the same `from`, the
+    /// refusal is [`Reason::Overloaded`].
     pub async fn authenticate(
         &self,
         credentials: &Credentials,
+        from: Option<Network>,
     ) -> Result<Option<Identity>, Refusal> {
         if credentials.is_anonymous() {
             return Ok(None);
@@ -130,7 +133,10 @@ impl Clients {
             }
         }
         for (entry, hashed, digest, candidate) in unsure {
-            if hashed.verify(&self.room, digest, &candidate.secret).await? {
+            if hashed
+                .verify(&self.room, from, digest, &candidate.secret)
+                .await?
+            {
                 return Ok(Some(entry.identity()));
             }
             detail = detail.or_else(|| Some(wrong_secret(&entry.client)));

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::constant_time;
-use tokio::sync::Semaphore;
 
 use super::hash::Hash;
 use super::keyed::{Digest, Keyed};
 use super::room::{self, Room};
 use crate::config::Secret;
+use crate::limits::{Network, Queue};
 use crate::oauth::Refusal;
 
 /// What a client must present.
@@ -39,7 +39,7 @@ impl Proof {
             (Some(Secret::Hash(text)), _) => Self::Hashed(Arc::new(Hashed {
                 hash: Hash::parse(text)?,
                 good: ArcSwapOption::empty(),
-                waiting: Semaphore::new(room::WAITING_PER_CLIENT),
+                waiting: room::of_client(),
             })),
         })
     }
@@ -58,7 +58,7 @@ impl Proof {
 pub(super) struct Hashed {
     hash: Hash,
     good: ArcSwapOption<Digest>,
-    waiting: Semaphore,
+    waiting: Queue,
 }
 
 impl Hashed {
@@ -66,6 +66,7 @@ impl Hashed {
     pub(super) async fn verify(
         self: &Arc<Self>,
         room: &Room,
+        from: Option<Network>,
         digest: Digest,
         secret: &str,
     ) -> Result<bool, Refusal> {
@@ -78,7 +79,8 @@ impl Hashed {
             }
             is_right
         };
-        room.run(&self.waiting, || self.knows(&digest), job).await
+        room.run(&self.waiting, from, || self.knows(&digest), job)
+            .await
     }
 
     /// Whether another request found out meanwhile that the secret is right.

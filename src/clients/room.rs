@@ -6,25 +6,35 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task;
 
+use crate::limits::{Network, Queue};
 use crate::oauth::{Reason, Refusal};
 
 const THREADS: usize = 2;
+/// How many may wait, and how many of them from one address, so that one that guesses leaves places for others.
 const WAITING: usize = 16;
+const WAITING_PER_ADDRESS: usize = 4;
 
-/// How many requests of one client may wait, so that guesses at it leave room for the others.
-pub(super) const WAITING_PER_CLIENT: usize = 4;
+/// The places of one client, so that guesses at it leave places for other clients, and those of one address among them,
+/// so that the client itself finds one.
+const OF_CLIENT: usize = 4;
+const OF_CLIENT_PER_ADDRESS: usize = 2;
+
+/// The places of those who wait for the secret of one client.
+pub(super) fn of_client() -> Queue {
+    Queue::new(OF_CLIENT, OF_CLIENT_PER_ADDRESS)
+}
 
 /// The threads and the places of those who wait.
 pub(super) struct Room {
     threads: Arc<Semaphore>,
-    waiting: Semaphore,
+    waiting: Queue,
 }
 
 impl Room {
     pub(super) fn new() -> Self {
         Self {
             threads: Arc::new(Semaphore::new(THREADS)),
-            waiting: Semaphore::new(WAITING),
+            waiting: Queue::new(WAITING, WAITING_PER_ADDRESS),
         }
     }
 
@@ -34,7 +44,8 @@ impl Room {
     /// place; a thread is given back when its job is done, whoever still wants the answer.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        own: &Semaphore,
+        own: &Queue,
+        from: Option<Network>,
         known: impl FnOnce() -> Option<T>,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -42,8 +53,8 @@ impl Room {
         let thread = if let Ok(thread) = Arc::clone(&threads).try_acquire_owned() {
             thread
         } else {
-            let _own = own.try_acquire().map_err(|_| overloaded())?;
-            let _place = self.waiting.try_acquire().map_err(|_| overloaded())?;
+            let _own = own.enter(from).ok_or_else(overloaded)?;
+            let _place = self.waiting.enter(from).ok_or_else(overloaded)?;
             let thread = threads.acquire_owned().await.map_err(|_| failed())?;
             if let Some(answer) = known() {
                 return Ok(answer);
@@ -91,17 +102,17 @@ mod tests {
     type Running<'a> = Pin<Box<dyn Future<Output = Result<u32, Refusal>> + 'a>>;
 
     /// A job that ends when the sender is used or dropped.
-    fn held<'a>(room: &'a Room, own: &'a Semaphore) -> (Running<'a>, Sender<()>) {
+    fn held<'a>(room: &'a Room, own: &'a Queue) -> (Running<'a>, Sender<()>) {
         let (release, held) = channel();
         let job = move || {
             let _ = held.recv();
             1
         };
-        (Box::pin(room.run(own, || None, job)), release)
+        (Box::pin(room.run(own, None, || None, job)), release)
     }
 
-    fn quick<'a>(room: &'a Room, own: &'a Semaphore) -> Running<'a> {
-        Box::pin(room.run(own, || None, || 2))
+    fn quick<'a>(room: &'a Room, own: &'a Queue) -> Running<'a> {
+        Box::pin(room.run(own, None, || None, || 2))
     }
 
     async fn poll(running: &mut Running<'_>) -> Poll<Result<u32, Refusal>> {
@@ -127,7 +138,7 @@ mod tests {
     #[tokio::test]
     async fn four_of_a_client_and_sixteen_in_all_may_wait() {
         let room = Room::new();
-        let owns: Vec<_> = (0..6).map(|_| Semaphore::new(WAITING_PER_CLIENT)).collect();
+        let owns: Vec<_> = (0..6).map(|_| of_client()).collect();
         let mut held: Vec<_> = (0..THREADS).map(|_| held(&room, &owns[0])).collect();
         for (running, _) in &mut held {
             assert!(poll(running).await.is_pending());
@@ -154,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn a_thread_is_free_only_when_its_job_is_done() {
         let room = Room::new();
-        let own = Semaphore::new(WAITING_PER_CLIENT);
+        let own = of_client();
         let mut releases = Vec::new();
         for _ in 0..THREADS {
             let (mut running, release) = held(&room, &own);
@@ -173,22 +184,46 @@ mod tests {
     #[tokio::test]
     async fn whoever_waited_takes_an_answer_that_is_known() {
         let room = Room::new();
-        let own = Semaphore::new(WAITING_PER_CLIENT);
+        let own = of_client();
         let mut running: Vec<_> = (0..THREADS).map(|_| held(&room, &own)).collect();
         for (running, _) in &mut running {
             assert!(poll(running).await.is_pending());
         }
-        let mut late: Running<'_> = Box::pin(room.run(&own, || Some(3), || panic!("not asked")));
+        let mut late: Running<'_> =
+            Box::pin(room.run(&own, None, || Some(3), || panic!("not asked")));
         assert!(poll(&mut late).await.is_pending());
         running.clear();
         assert_eq!(late.await, Ok(3));
         let failed = room
-            .run(&own, || None::<u32>, || panic!("on purpose"))
+            .run(&own, None, || None::<u32>, || panic!("on purpose"))
             .await;
         assert_eq!(
             failed.map_err(|refusal| refusal.reason),
             Err(Reason::Internal)
         );
         assert_eq!(quick(&room, &own).await, Ok(2));
+    }
+
+    #[tokio::test]
+    async fn guesses_from_one_address_leave_a_place_for_the_client() {
+        let room = Room::new();
+        let owns: Vec<_> = (0..3).map(|_| of_client()).collect();
+        let mut held: Vec<_> = (0..THREADS).map(|_| held(&room, &owns[0])).collect();
+        for (running, _) in &mut held {
+            assert!(poll(running).await.is_pending());
+        }
+        let [guessing, own] = [1, 2].map(|number| Some(Network::V4(number)));
+        let queue = |places, from| -> Vec<Running<'_>> {
+            let one = |_| -> Running<'_> { Box::pin(room.run(places, from, || None, || 2)) };
+            (0..6).map(one).collect()
+        };
+        let mut guesses = queue(&owns[0], guessing);
+        assert_eq!(waiting(&mut guesses).await, 2);
+        assert_eq!(waiting(&mut queue(&owns[0], own)).await, 2);
+        // Nor does it take all places there are by guessing at many clients.
+        let mut more = queue(&owns[1], guessing);
+        assert_eq!(waiting(&mut more).await, 2);
+        assert_eq!(waiting(&mut queue(&owns[2], guessing)).await, 0);
+        assert_eq!(waiting(&mut queue(&owns[2], own)).await, 2);
     }
 }

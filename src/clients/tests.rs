@@ -61,7 +61,7 @@ async fn who(clients: &Clients, header: Option<&str>, body: &str) -> String {
         Ok(credentials) => credentials,
         Err(refusal) => return refusal.reason.code().to_owned(),
     };
-    match clients.authenticate(&credentials).await {
+    match clients.authenticate(&credentials, None).await {
         Ok(None) => "nobody".to_owned(),
         Ok(Some(Identity { client, proved })) => {
             format!("{}{}", client.id, if proved { "" } else { "?" })
@@ -161,7 +161,7 @@ async fn the_caller_cannot_tell_why_a_client_is_refused() {
         let body = format!("client_id={id}&client_secret={secret}");
         let form = Form::parse(body.as_bytes()).unwrap();
         let credentials = Credentials::read(None, Some(&form)).unwrap();
-        let refusal = clients.authenticate(&credentials).await.unwrap_err();
+        let refusal = clients.authenticate(&credentials, None).await.unwrap_err();
         texts.push((refusal.reason, refusal.description));
         details.push(refusal.detail.unwrap());
     }
@@ -179,7 +179,7 @@ async fn a_secret_that_was_right_needs_no_hash_again() {
     let form = Form::parse(b"client_id=hashed&client_secret=s3cret").unwrap();
     let right = Credentials::read(None, Some(&form)).unwrap();
     assert_eq!(entry.proof.known(), None);
-    clients.authenticate(&right).await.unwrap();
+    clients.authenticate(&right, None).await.unwrap();
     let good = entry.proof.known();
     assert!(good.is_some());
     assert_eq!(

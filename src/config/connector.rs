@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::replay::{ReplayMode, read_mode};
 use super::section::Section;
 
 /// One issuer whose tokens are exchanged.
@@ -38,6 +39,12 @@ pub struct Connector {
     pub algorithms: Vec<String>,
     /// `aud` values accepted in its tokens; `["*"]` is any.
     pub audiences: Vec<String>,
+    /// The longest time since `iat` of its tokens.
+    pub max_token_age: Option<Duration>,
+    /// The longest time from `iat` to `exp` of its tokens.
+    pub max_subject_lifetime: Option<Duration>,
+    /// How often each of its tokens can be used.
+    pub replay: ReplayMode,
     /// CEL conditions that must all hold.
     pub allow: Vec<String>,
     /// What may be asked as audience, the first by default; absent: the subject token's own `aud`.
@@ -116,6 +123,9 @@ pub(super) fn read_connector(table: &mut Section<'_>) -> Connector {
         jwks_hosts: table.optional("jwks_hosts").unwrap_or_default(),
         algorithms: table.optional("algorithms").unwrap_or_else(|| strings(&["RS256", "ES256"])),
         audiences: table.required("audiences", "list the `aud` values to accept in the subject token, such as audiences = [\"https://sts.example.com\"]"),
+        max_token_age: table.optional("max_token_age"),
+        replay: read_mode(table),
+        max_subject_lifetime: table.optional("max_subject_lifetime"),
         allow: table.required("allow", "list the conditions that every token must meet, such as allow = [\"claims.ref_protected == 'true'\"]; [\"true\"] admits every token of this issuer"),
         targets: table.optional("targets"),
         clone_claims: table.optional("clone_claims").unwrap_or_else(|| strings(&["sub"])),

@@ -30,7 +30,14 @@ impl fmt::Debug for Secret {
 }
 
 /// A string that no message shows.
-struct Hidden(String);
+pub(super) struct Hidden(String);
+
+impl Hidden {
+    /// The string: not for a message.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
 
 impl FromValue for Hidden {
     fn read(value: Value, path: &str, sink: &mut Sink) -> Option<Self> {

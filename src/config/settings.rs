@@ -10,6 +10,7 @@ use super::client::{Client, read_client};
 use super::connector::{Connector, read_connector};
 use super::limits::{Limits, read_limits};
 use super::proxies::Proxies;
+use super::replay::{Replay, read_replay};
 use super::section::Section;
 use super::tls::{Tls, read_tls};
 
@@ -29,6 +30,8 @@ pub struct Settings {
     pub tokens: Tokens,
     /// `[limits]`.
     pub limits: Limits,
+    /// `[replay]`.
+    pub replay: Replay,
     /// `[[connectors]]`, in the order of the file.
     pub connectors: Vec<Connector>,
     /// `[[clients]]`, in the order of the file.
@@ -158,6 +161,7 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
             subject_format: read_subject_format(tokens),
         }),
         limits: root.table("limits", read_limits),
+        replay: root.table("replay", read_replay),
         connectors: {
             if root.kind_of("clients").is_none() {
                 root.require("connectors", "without a [[connectors]] no token is accepted, so write at least one with id, issuer, audiences and allow");

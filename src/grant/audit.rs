@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Issued;
 use crate::jose::{SigningAlgorithm, Verified};
 use crate::oauth::{Reason, Refusal};
+use crate::replay::Checked;
 
 /// How a decision ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub struct Event {
     pub rule: Option<Arc<str>>,
     /// `iss`, `sub` and `jti` of the verified subject token.
     pub subject: Option<[Option<String>; 3]>,
+    /// Whether it is known that the token was not used before, where that is asked.
+    pub replay: Option<Checked>,
     /// The audiences of the new token.
     pub aud: Vec<String>,
     /// The `jti` of the new token.
@@ -109,6 +112,7 @@ impl Event {
             subject_iss,
             subject_sub,
             subject_jti,
+            replay = self.replay.map(Checked::as_str),
             aud = (!self.aud.is_empty()).then(|| self.aud.join(" ")),
             jti = self.jti,
             id_token_jti = self.id_token_jti,

@@ -92,6 +92,7 @@ impl Redeem for Asked<'_> {
 impl Asked<'_> {
     async fn issue(&self, caller: &Caller<'_>, event: &mut Event) -> Result<Redeemed, Refusal> {
         let client = confidential(caller)?;
+        let _permit = self.grant.minter.gate().enter().await?;
         let mut aud = self.audience(client)?;
         let mut granted = self.grant_scopes(client)?;
         let subject = match self.grant.limits.subject_format {

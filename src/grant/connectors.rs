@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::oauth::{Reason, Refusal, cut};
 use crate::policy::Policy;
+use crate::replay;
 use crate::upstream::KeySource;
 
 /// One trusted issuer: where its keys come from, and the rules for its tokens.
@@ -20,6 +21,8 @@ pub struct Connector {
     pub require_client: bool,
     /// Whether its issuer may be Remint itself, so that its tokens are traded again.
     pub allow_self: bool,
+    /// How often each of its tokens can be used.
+    pub replay: replay::Rule,
     /// Its rules.
     pub policy: Policy,
 }

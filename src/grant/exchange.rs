@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 use super::audit::Event;
 use super::mint::{Draft, Unsigned};
 use super::subject::{self, Vouched};
-use super::{Connectors, Issued, Minter};
+use super::{Connector, Connectors, Issued, Minter};
 use crate::clients::{Clients, Identity};
 use crate::clock::Clock;
 use crate::jose::{Keyring, Verified};
+use crate::limits::Permit;
 use crate::oauth::{Reason, Refusal, TokenType};
 use crate::policy::{Ask, Asker, Targets, Verdicts};
+use crate::replay::{Replay, Uses};
 
 /// A token to exchange, and what is asked for it.
 #[derive(Debug)]
@@ -53,8 +55,12 @@ pub struct Exchange {
     connectors: Arc<Connectors>,
     clients: Arc<Clients>,
     minter: Arc<Minter>,
+    replay: Arc<Replay>,
     clock: Arc<dyn Clock>,
 }
+
+/// The actor's token, and the connector that vouches for it.
+type By = (Arc<Connector>, Verified);
 
 /// A decision in favour of the caller: nothing is left to do but to sign.
 #[derive(Debug)]
@@ -63,6 +69,10 @@ pub struct Issuable {
     pub token: Unsigned,
     /// The scopes granted, where these are not just what was asked.
     pub scope: Option<String>,
+    /// What is recorded of the tokens that it is traded for, where that is asked.
+    pub uses: Uses,
+    /// The leave to sign it; given back when it is dropped.
+    pub permit: Option<Permit>,
 }
 
 impl Exchange {
@@ -71,12 +81,14 @@ impl Exchange {
         connectors: Arc<Connectors>,
         clients: Arc<Clients>,
         minter: Arc<Minter>,
+        replay: Arc<Replay>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             connectors,
             clients,
             minter,
+            replay,
             clock,
         }
     }
@@ -107,6 +119,8 @@ impl Exchange {
         // Without a refusal, which was returned, there is something to issue.
         let issuable = issuable
             .ok_or_else(|| Refusal::new(Reason::Internal, "the decision was not completed"))?;
+        // After every other decision, so that a refused request does not use up its token.
+        event.replay = self.replay.record(&issuable.uses).await?;
         let issued = self.minter.sign(issuable.token).await?;
         event.issued(&issued);
         Ok((issued, issuable.scope))
@@ -128,9 +142,20 @@ impl Exchange {
         };
         let note = |id: &Arc<str>| event.connector = Some(Arc::clone(id));
         let subject = subject
-            .verify(&self.connectors, self.clock.as_ref(), verdicts, note)
+            .verify(
+                &self.connectors,
+                self.minter.gate(),
+                self.clock.as_ref(),
+                verdicts,
+                note,
+            )
             .await?;
-        let Some((connector, token)) = subject else {
+        let Some(Vouched {
+            connector,
+            token,
+            permit,
+        }) = subject
+        else {
             return Ok(None);
         };
         if verdicts.refusal().is_none() {
@@ -141,8 +166,8 @@ impl Exchange {
         let terms = case.admit(self.clock.unix().as_secs_f64(), verdicts)?;
         event.rule.clone_from(&terms.rule);
         let granting = case.grant(&terms, verdicts)?;
-        let actor = self.actor(request, &ask, verdicts).await?;
-        let actor = actor.as_ref().map(|(_, token)| token);
+        let (by, permit) = self.actor(request, &ask, permit, verdicts).await?;
+        let actor = by.as_ref().map(|(_, token)| token);
         if let Some(actor) = actor {
             verdicts.settle("actor", case.check_actor(actor), |()| {
                 "the actor may act for the subject".to_owned()
@@ -164,6 +189,7 @@ impl Exchange {
         verdicts.settle("lifetime", is_alive(exp, now.as_secs()), |left| {
             format!("the new token lives {left} s")
         })?;
+        let uses = uses(request, (&connector, &token), by.as_ref(), &decision.aud);
         let draft = Draft {
             issuer: request.issuer,
             aud: decision.aud,
@@ -175,20 +201,33 @@ impl Exchange {
         let token = verdicts.settle("size", self.minter.complete(draft), |_| {
             "the new token is within 16 KiB".to_owned()
         })?;
+        if !uses.is_empty() {
+            verdicts.note("replay", || {
+                "the server would record the token, and refuse it if it was used before".to_owned()
+            });
+        }
         let scope = decision.scope;
-        Ok(token.map(|token| Issuable { token, scope }))
+        Ok(token.map(|token| Issuable {
+            token,
+            scope,
+            uses,
+            permit,
+        }))
     }
 
-    /// Verifies the actor token, if there is one, by its own issuer's connector and rules.
+    /// Verifies the actor token, if there is one, by its own issuer's connector and rules; gives it and the permit to go on with.
     async fn actor(
         &self,
         request: &Request<'_>,
         ask: &Ask<'_>,
+        permit: Option<Permit>,
         verdicts: &mut Verdicts,
-    ) -> Result<Option<Vouched>, Refusal> {
+    ) -> Result<(Option<By>, Option<Permit>), Refusal> {
         let Some(token) = request.actor_token else {
-            return Ok(None);
+            return Ok((None, permit));
         };
+        // Its keys may have to be waited for, and its verification takes a permit of its own.
+        drop(permit);
         verdicts.note("actor", || {
             "the steps that follow are about the actor token".to_owned()
         });
@@ -198,15 +237,26 @@ impl Exchange {
             client: request.client,
         };
         let verified = token
-            .verify(&self.connectors, self.clock.as_ref(), verdicts, |_| ())
+            .verify(
+                &self.connectors,
+                self.minter.gate(),
+                self.clock.as_ref(),
+                verdicts,
+                |_| (),
+            )
             .await
             .map_err(of_actor)?;
-        if let Some((connector, token)) = &verified {
+        if let Some(Vouched {
+            connector, token, ..
+        }) = &verified
+        {
             let now = self.clock.unix().as_secs_f64();
             let case = connector.policy.case(token, ask);
             case.admit(now, verdicts).map_err(of_actor)?;
         }
-        Ok(verified)
+        Ok(verified.map_or((None, None), |actor| {
+            (Some((actor.connector, actor.token)), actor.permit)
+        }))
     }
 
     fn trusts(&self, id: &str, asking: Option<&Identity>) -> bool {
@@ -245,6 +295,21 @@ fn of_actor(mut refusal: Refusal) -> Refusal {
         detail.insert_str(0, "actor token: ");
     }
     refusal
+}
+
+/// What is recorded of the subject token and of the actor's, each as its own connector says.
+fn uses(
+    request: &Request<'_>,
+    (connector, token): (&Connector, &Verified),
+    by: Option<&By>,
+    aud: &[String],
+) -> Uses {
+    let mut uses = Uses::default();
+    uses.add(connector.replay, token, request.subject_token.0, aud);
+    if let (Some((connector, token)), Some(text)) = (by, request.actor_token) {
+        uses.add(connector.replay, token, text.0, aud);
+    }
+    uses
 }
 
 /// How many seconds the new token has, if any: an actor's token may be over where the subject's may be outlived.

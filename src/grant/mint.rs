@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::turns::Turns;
 use crate::jose::{Keyring, LONGEST_TOKEN, SigningAlgorithm, SigningKey};
+use crate::limits::Gate;
 use crate::oauth::{Reason, Refusal};
 use crate::random::{Random, uuid_v7};
 
@@ -23,6 +24,7 @@ pub struct Minter {
     keyring: Arc<Keyring>,
     random: Arc<dyn Random>,
     turns: Turns,
+    gate: Gate,
 }
 
 /// What a new token says, without the claims that every token has.
@@ -86,7 +88,20 @@ impl Minter {
             keyring,
             random,
             turns: Turns::new(),
+            gate: Gate::new(usize::MAX),
         }
+    }
+
+    /// The minter for no more exchanges at once than `gate` lets in.
+    #[must_use]
+    pub fn behind(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Where a request gets the permit to verify and to have something signed.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// The keys that sign.

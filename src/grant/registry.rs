@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::{Connectors, Event, Issued};
 use crate::clients::{Clients, Credentials, Identity};
+use crate::limits::{Limiter, Network};
 use crate::oauth::{Form, Reason, Refusal, TokenType};
 
 /// A boxed future that borrows for as long as its request lives.
@@ -40,6 +41,8 @@ pub struct Call<'a> {
     pub issuer: &'a str,
     /// The value of the `Authorization` header.
     pub authorization: Option<&'a [u8]>,
+    /// Where it comes from, where that is known.
+    pub from: Option<Network>,
 }
 
 /// A call whose client is known, where it has one.
@@ -69,6 +72,7 @@ pub struct Grants {
     enabled: Vec<Box<dyn Grant>>,
     clients: Arc<Clients>,
     connectors: Arc<Connectors>,
+    limiter: Arc<Limiter>,
 }
 
 impl Grants {
@@ -77,11 +81,13 @@ impl Grants {
         enabled: Vec<Box<dyn Grant>>,
         clients: Arc<Clients>,
         connectors: Arc<Connectors>,
+        limiter: Arc<Limiter>,
     ) -> Self {
         Self {
             enabled,
             clients,
             connectors,
+            limiter,
         }
     }
 
@@ -122,7 +128,7 @@ impl Grants {
         event.grant = grant.name();
         let request = grant.read(form)?;
         let caller = self
-            .identify(call.issuer, &credentials?, grant.name(), event)
+            .identify(call, &credentials?, grant.name(), event)
             .await?;
         request.redeem(&caller, event).await
     }
@@ -130,17 +136,24 @@ impl Grants {
     /// Authenticates the client, where there is one, and checks that it may use the grant.
     pub async fn identify<'a>(
         &self,
-        issuer: &'a str,
+        call: Call<'a>,
         credentials: &Credentials,
         grant: &str,
         event: &mut Event,
     ) -> Result<Caller<'a>, Refusal> {
-        self.connectors.check_own_issuer(issuer)?;
-        let client = self.clients.authenticate(credentials).await?;
+        self.connectors.check_own_issuer(call.issuer)?;
+        let client = self.clients.authenticate(credentials, call.from).await?;
         if let Some(identity) = &client {
             event.client = Some(Arc::clone(&identity.client.id));
             identity.client.check_grant(grant)?;
+            // Whoever proved nothing could use up the rate of somebody else.
+            if identity.proved {
+                self.limiter.admit_client(&identity.client.id)?;
+            }
         }
-        Ok(Caller { issuer, client })
+        Ok(Caller {
+            issuer: call.issuer,
+            client,
+        })
     }
 }

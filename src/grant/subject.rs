@@ -6,12 +6,17 @@ use super::{Connector, Connectors};
 use crate::clients::Identity;
 use crate::clock::Clock;
 use crate::jose::{Algorithm, Unverified, Verified};
+use crate::limits::{Gate, Permit};
 use crate::oauth::{Reason, Refusal, cut};
 use crate::policy::Verdicts;
 use crate::upstream::{KeysError, UnavailableKind};
 
-/// A verified token and the connector that vouches for it.
-pub(super) type Vouched = (Arc<Connector>, Verified);
+/// A verified token, the connector that vouches for it, and the permit that its verification took.
+pub(super) struct Vouched {
+    pub(super) connector: Arc<Connector>,
+    pub(super) token: Verified,
+    pub(super) permit: Option<Permit>,
+}
 
 /// A token that somebody sent, and who sent it.
 pub(super) struct Token<'a> {
@@ -28,6 +33,7 @@ impl Token<'_> {
     pub(super) async fn verify(
         &self,
         connectors: &Connectors,
+        gate: &Gate,
         clock: &dyn Clock,
         verdicts: &mut Verdicts,
         found: impl FnOnce(&Arc<str>) + Send,
@@ -58,11 +64,15 @@ impl Token<'_> {
         })?;
         let now = clock.unix().as_secs_f64();
         let alg = connector.policy.check_header(&token, now, verdicts)?;
-        let verified = match alg {
-            Some(alg) => check_signature(&connector, token, alg, verdicts).await?,
-            None => presumed(token, verdicts)?,
+        let (token, permit) = match alg {
+            Some(alg) => check_signature(&connector, gate, token, alg, verdicts).await?,
+            None => (presumed(token, verdicts)?, None),
         };
-        Ok(Some((connector, verified)))
+        Ok(Some(Vouched {
+            connector,
+            token,
+            permit,
+        }))
     }
 
     fn check_client(&self, connector: &Connector) -> Result<(), Refusal> {
@@ -84,10 +94,11 @@ impl Token<'_> {
 
 async fn check_signature(
     connector: &Connector,
+    gate: &Gate,
     token: Unverified<'_>,
     alg: Algorithm,
     verdicts: &mut Verdicts,
-) -> Result<Verified, Refusal> {
+) -> Result<(Verified, Option<Permit>), Refusal> {
     let found = connector.keys.find(token.kid(), alg).await;
     let found = found.map_err(|error| no_key(&error, token.kid()));
     let found = verdicts.settle("key", found, |_| match token.kid() {
@@ -95,12 +106,14 @@ async fn check_signature(
         None => "exactly one key of the issuer fits".to_owned(),
     })?;
     let Some(keys) = found else {
-        return presumed(token, verdicts);
+        return Ok((presumed(token, verdicts)?, None));
     };
+    // Not before: whoever waits for keys takes no permit.
+    let permit = Some(gate.enter().await?);
     match token.verify(alg, &keys) {
         Ok(verified) => {
             verdicts.note("signature", || "is good".to_owned());
-            Ok(verified)
+            Ok((verified, permit))
         }
         Err(token) => {
             let refusal = Refusal::new(
@@ -108,7 +121,7 @@ async fn check_signature(
                 "the token was not accepted: its signature is not that of its issuer",
             );
             verdicts.settle::<()>("signature", Err(refusal), |()| String::new())?;
-            presumed(*token, verdicts)
+            Ok((presumed(*token, verdicts)?, permit))
         }
     }
 }

@@ -88,6 +88,7 @@ impl Metrics {
     pub(super) fn text(&self, site: &Site) -> String {
         let mut standing = Registry::with_prefix(PREFIX);
         standing.register_collector(Box::new(site.standing.clone()));
+        standing.register_collector(Box::new(site.guards.clone()));
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode_registry(&mut text, &self.registry);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::sampled::Sampled;
-use super::{Issuers, Metrics, Reloads, Standing};
+use super::{Guards, Issuers, Metrics, Reloads, Standing};
 use crate::clock::Clock;
 use crate::config::Proxies;
 use crate::grant::{Exchange, Grants};
@@ -20,6 +20,8 @@ pub struct Site {
     pub issuers: Issuers,
     /// Who is believed about where requests come from.
     pub proxies: Proxies,
+    /// What callers may take up.
+    pub guards: Guards,
     /// Whether everything works.
     pub health: Arc<dyn Health>,
     /// Where the time comes from.

@@ -13,6 +13,7 @@ use super::reply::{self, Dialect};
 use super::{Remote, Site, accept, body};
 use crate::clients::{Credentials, TOKEN_EXCHANGE};
 use crate::grant::{self, Event, Redeemed, RequestFacts, Simple};
+use crate::limits::Network;
 use crate::oauth::{Form, Reason, Refusal, cut};
 
 /// What is known of a token request before its body is read.
@@ -29,6 +30,10 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
+    fn from(&self) -> Option<Network> {
+        self.remote.map(|remote| remote.ip.into())
+    }
+
     /// What the grants look at beside the body; a request with two credentials has none that counts.
     fn outside_body(&self) -> Result<grant::Call<'_>, Refusal> {
         let mut credentials = self.headers.get_all(AUTHORIZATION).iter();
@@ -42,6 +47,7 @@ impl Call<'_> {
         Ok(grant::Call {
             issuer: self.issuer.map_err(Clone::clone)?,
             authorization,
+            from: self.from(),
         })
     }
 }
@@ -54,7 +60,7 @@ pub(super) async fn handle(
 ) -> Response {
     let started = site.clock.monotonic();
     let mut event = Event::default();
-    let (dialect, result) = match read(call.headers, body).await {
+    let (dialect, result) = match read(site, call, body).await {
         Ok((dialect, body)) => (
             dialect,
             redeem(site, call, dialect, &body, &mut event).await,
@@ -76,11 +82,13 @@ pub(super) async fn handle(
 }
 
 async fn read(
-    headers: &HeaderMap,
+    site: &Site,
+    call: &Call<'_>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Result<(Dialect, Bytes), Refusal> {
-    let dialect = content_type(headers)?;
-    Ok((dialect, body::read(headers, body).await?))
+    site.guards.limiter.admit_address(call.from())?;
+    let dialect = content_type(call.headers)?;
+    Ok((dialect, body::read(call.headers, body).await?))
 }
 
 /// Hands the body to the grants; a defect that makes one panic becomes a refusal like any other.
@@ -155,7 +163,7 @@ async fn redeem_simple(
     let credentials = Credentials::read(call.authorization, None)?;
     let caller = site
         .grants
-        .identify(call.issuer, &credentials, TOKEN_EXCHANGE, event)
+        .identify(call, &credentials, TOKEN_EXCHANGE, event)
         .await?;
     request.redeem(&site.exchange, &caller, event).await
 }

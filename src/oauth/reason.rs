@@ -127,6 +127,12 @@ reasons! {
     ParameterMissing = "parameter_missing",
     /// A parameter stands more than once (RFC 6749 §3.2).
     ParameterRepeated = "parameter_repeated",
+    /// The address or the client asks too often.
+    RateLimited = "rate_limited",
+    /// It cannot be known whether the token was used before.
+    ReplayStoreUnavailable = "replay_store_unavailable",
+    /// The token was used before, and can be used once.
+    Replayed = "replayed",
     /// A scope is unknown or not allowed.
     ScopeRefused = "scope_refused",
     /// No key of the issuer made the signature.
@@ -135,12 +141,16 @@ reasons! {
     TargetRefused = "target_refused",
     /// The token's `exp` is past.
     TokenExpired = "token_expired",
+    /// The token's `exp` lies too long after its `iat`.
+    TokenLivesTooLong = "token_lives_too_long",
     /// The token is not a well-formed JWT.
     TokenMalformed = "token_malformed",
     /// The token's `nbf` or `iat` lies in the future.
     TokenNotYetValid = "token_not_yet_valid",
     /// The new token would be larger than 16 KiB.
     TokenTooLarge = "token_too_large",
+    /// The token was issued too long ago.
+    TokenTooOld = "token_too_old",
     /// The header's `typ` is not one that the connector accepts.
     TypeRefused = "type_refused",
 }
@@ -154,6 +164,7 @@ impl Reason {
                 | Self::BodyTooLarge
                 | Self::ContentTypeUnsupported
                 | Self::Overloaded
+                | Self::RateLimited
         )
     }
 
@@ -168,11 +179,14 @@ impl Reason {
             Self::GrantUnsupported => (400, ErrorCode::UnsupportedGrantType),
             Self::HeadTooLarge => (431, ErrorCode::InvalidRequest),
             Self::Internal => (500, ErrorCode::ServerError),
-            Self::KeysBusy | Self::KeysTimedOut | Self::KeysUnavailable | Self::Overloaded => {
-                (503, ErrorCode::TemporarilyUnavailable)
-            }
+            Self::KeysBusy
+            | Self::KeysTimedOut
+            | Self::KeysUnavailable
+            | Self::Overloaded
+            | Self::ReplayStoreUnavailable => (503, ErrorCode::TemporarilyUnavailable),
             Self::MethodNotAllowed => (405, ErrorCode::InvalidRequest),
             Self::NotFound => (404, ErrorCode::InvalidRequest),
+            Self::RateLimited => (429, ErrorCode::TemporarilyUnavailable),
             Self::ScopeRefused => (400, ErrorCode::InvalidScope),
             Self::AudienceRequired | Self::TargetRefused => (400, ErrorCode::InvalidTarget),
             _ => (400, ErrorCode::InvalidRequest),

@@ -94,6 +94,68 @@ impl Policy {
         Ok(())
     }
 
+    /// How old the token is and how long it lives, where the connector limits it. Leeway lengthens neither.
+    pub(super) fn check_age(
+        &self,
+        token: &Verified,
+        now: f64,
+        verdicts: &mut Verdicts,
+    ) -> Result<(), Refusal> {
+        let claims = token.claims();
+        let limits = [
+            (
+                "max_token_age",
+                self.max_token_age,
+                now,
+                Reason::TokenTooOld,
+            ),
+            (
+                "max_subject_lifetime",
+                self.max_subject_lifetime,
+                claims.exp(),
+                Reason::TokenLivesTooLong,
+            ),
+        ];
+        for (key, limit, until, reason) in limits {
+            let Some(limit) = limit.map(|limit| limit.as_secs_f64()) else {
+                continue;
+            };
+            let checked = self.check_since_issued(claims.iat(), until, (key, limit), reason);
+            verdicts.settle(key, checked, |seconds| {
+                format!("{seconds:.0} s since `iat`, of at most {limit:.0} s")
+            })?;
+        }
+        Ok(())
+    }
+
+    fn check_since_issued(
+        &self,
+        iat: Option<f64>,
+        until: f64,
+        (key, limit): (&str, f64),
+        reason: Reason,
+    ) -> Result<f64, Refusal> {
+        let Some(iat) = iat else {
+            return Err(Refusal::new(
+                reason,
+                format!("the token has no `iat`, which `{key}` of its connector needs"),
+            ));
+        };
+        let seconds = until - iat;
+        if seconds <= limit {
+            return Ok(seconds);
+        }
+        let words = if reason == Reason::TokenTooOld {
+            format!("the token was issued {seconds:.0} s ago: fetch a fresh one from its issuer")
+        } else {
+            format!(
+                "the token lives {seconds:.0} s: request one with a shorter life from its issuer"
+            )
+        };
+        let full = format!("{words}; `{key}` is {limit:.0} s");
+        Err(self.refuse(reason, words, full))
+    }
+
     pub(super) fn check_audience(&self, token: &Verified) -> Result<(), Refusal> {
         let seen = token.claims().audiences();
         let accepted = match (&self.audiences, &seen) {

@@ -56,6 +56,7 @@ impl<'a> Case<'a> {
         verdicts.settle("nbf, iat", self.policy.check_start(self.token, now), |()| {
             "the token is valid already".to_owned()
         })?;
+        self.policy.check_age(self.token, now, verdicts)?;
         verdicts.settle("aud", self.policy.check_audience(self.token), |()| {
             format!("{} is accepted", seen_audience(self.token))
         })?;

@@ -71,6 +71,8 @@ impl Policy {
             groups: settings.groups,
             user_name_key: settings.user_name_key.clone(),
             outlive_subject_token: settings.outlive_subject_token,
+            max_token_age: settings.max_token_age,
+            max_subject_lifetime: settings.max_subject_lifetime,
             limits,
             root: root.clone(),
         })

@@ -50,6 +50,10 @@ pub struct Policy {
     /// The claim that `name` comes from.
     user_name_key: String,
     outlive_subject_token: bool,
+    /// The longest time since `iat` of a subject token.
+    max_token_age: Option<Duration>,
+    /// The longest time from `iat` to `exp` of a subject token.
+    max_subject_lifetime: Option<Duration>,
     limits: Limits,
     root: cel::Root,
     /// What all of its expressions together read.

@@ -175,6 +175,7 @@ fn events_and_metrics_are_those_of_the_tables() {
         "\n[server]\nadmin_listen = \"127.0.0.1:0\"\nstate_dir = \".\"\n\n[keys]",
     );
     let more = r#"
+        replay = "once"
         [[connectors.rules]]
         name = "any"
         when = "true"

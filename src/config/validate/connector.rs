@@ -16,6 +16,7 @@ pub(super) fn check(connector: &Connector, settings: &Settings, problems: &mut P
     check_key_source(connector, problems);
     names::check_headers(&connector.headers, &at("headers"), problems);
     names::check_algorithms(&connector.algorithms, &at("algorithms"), problems);
+    check_ages(connector, problems);
     check_audiences(&connector.audiences, &at("audiences"), problems);
     names::check_cloned(&connector.clone_claims, &at("clone_claims"), problems);
     names::check_computed(&connector.claims, &at("claims"), problems);
@@ -102,6 +103,22 @@ fn check_key_source(connector: &Connector, problems: &mut Problems) {
     }
     if connector.bearer_file.is_some() && url::fetches_over_plain_http(connector) {
         problems.warning(at("bearer_file"), "the bearer token is sent over plain http, where anyone on the path can read it: use https://");
+    }
+}
+
+/// Times are compared in whole seconds or more, so a limit below one would refuse every token.
+fn check_ages(connector: &Connector, problems: &mut Problems) {
+    for (key, limit) in [
+        ("max_token_age", connector.max_token_age),
+        ("max_subject_lifetime", connector.max_subject_lifetime),
+    ] {
+        if let Some(limit) = limit.filter(|limit| *limit < Duration::from_secs(1)) {
+            let found = format!(
+                "found {}, expected at least 1s, such as \"5m\"",
+                show(limit)
+            );
+            problems.error(child_path(&connector.path, key), found);
+        }
     }
 }
 
