@@ -1,5 +1,7 @@
 //! Tokens that can be used once, remembered by one process.
 
+use std::process::Command;
+
 use serde_json::json;
 
 use crate::support::keys::P256;
@@ -214,6 +216,31 @@ fn of_many_at_once_exactly_one_wins() {
     }
 }
 
+#[test]
+fn a_reload_forgets_no_used_token() {
+    let server = site()
+        .keys("\n[replay]\nmemory_entries = 5")
+        .connector("ci", "replay = \"once\"")
+        .start();
+    issued(&server, &named("1"), &[]);
+    let file = server.path().join("site.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let changed = config.replace("memory_entries = 5", "memory_entries = 6");
+    assert_ne!(changed, config);
+    std::fs::write(&file, changed).unwrap();
+    let hang_up = Command::new("kill")
+        .args(["-HUP", &server.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(hang_up.success());
+    server.logged("the reload", |line| {
+        (line["message"] == "the configuration was reloaded").then_some(())
+    });
+    replayed(&server, &named("1"), &[]);
+    issued(&server, &named("2"), &[]);
+    assert_eq!(metric(&server, "remint_replay_entries"), 2);
+}
+
 #[cfg(not(feature = "redis"))]
 #[test]
 fn a_store_that_is_not_compiled_in_is_an_error_that_says_so() {
@@ -224,7 +251,7 @@ fn a_store_that_is_not_compiled_in_is_an_error_that_says_so() {
     );
     let file = folder.path().join("site.toml");
     std::fs::write(&file, config).unwrap();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_remint"))
+    let output = Command::new(env!("CARGO_BIN_EXE_remint"))
         .args(["check", "--config"])
         .arg(&file)
         .output()
