@@ -31,6 +31,50 @@ async fn at_the_limit_the_longest_idle_connection_goes() {
 }
 
 #[tokio::test]
+async fn at_the_limit_whoever_waits_for_its_client_goes() {
+    let server = Server::start(Limits {
+        max_connections: 3,
+        ..lax()
+    })
+    .await;
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    // HEADERS without END_STREAM: POST http://a/echo, each field with the name of HPACK's table.
+    let head = "\0\0\x16\x01\x04\0\0\0\x01\x02\x04POST\x06\x04http\x01\x01a\x04\x05/echo";
+    let h2_body = format!("{preface}{head}");
+    let h1_body = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n1";
+    for slow in ["", "G", "PRI", preface, h1_body, &h2_body] {
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            let mut client = server.connect().await;
+            client.send(slow).await;
+            clients.push(client);
+        }
+        let mut honest = server.connect().await;
+        assert!(honest.ask(GET).await.ends_with("hello"), "{slow:?}");
+    }
+}
+
+#[tokio::test]
+async fn at_the_limit_a_new_client_has_its_time() {
+    let server = Server::start(Limits {
+        max_connections: 2,
+        ..lax()
+    })
+    .await;
+    let mut slow = server.connect().await;
+    slow.send("G").await;
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(5) {
+        tokio::task::yield_now().await;
+    }
+    let mut new = server.connect().await;
+    let mut third = server.connect().await;
+    assert!(third.ask(GET).await.ends_with("hello"));
+    assert_eq!(slow.rest().await, "");
+    assert!(new.ask(GET).await.ends_with("hello"));
+}
+
+#[tokio::test]
 async fn at_the_limit_with_none_idle_the_new_connection_waits() {
     let server = Server::start(Limits {
         max_connections: 1,

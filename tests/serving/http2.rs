@@ -36,6 +36,14 @@ impl Two {
     /// Sends a head; `last` if no body follows.
     async fn send(&mut self, path: &str, last: bool) -> (ResponseFuture, SendStream<Bytes>) {
         let request = Request::post(format!("http://a{path}")).body(()).unwrap();
+        self.send_request(request, last).await
+    }
+
+    async fn send_request(
+        &mut self,
+        request: Request<()>,
+        last: bool,
+    ) -> (ResponseFuture, SendStream<Bytes>) {
         let mut requests = soon(self.requests.clone().ready()).await.unwrap();
         requests.send_request(request, last).unwrap()
     }
@@ -97,17 +105,34 @@ async fn requests_go_side_by_side() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_end_is_408_and_the_others_go_on() {
+async fn a_body_that_does_not_end_is_408_and_the_connection_ends_behind_the_others() {
     let server = Server::start(Limits {
         body_timeout: SHORT,
         ..lax()
     })
     .await;
     let mut two = Two::connect(server.addr).await;
+    let (slow, _) = two.send("/gate", true).await;
+    server.at_the_gate().await;
     let (reply, mut body) = two.send("/echo", false).await;
     body.send_data(Bytes::from_static(b"1"), false).unwrap();
     assert_eq!(read(soon(reply).await.unwrap()).await.0, 408);
-    assert_eq!(two.ask("/hello").await.0, 200);
+    server.gate.add_permits(1);
+    assert_eq!(read(soon(slow).await.unwrap()).await.1, "through");
+    two.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_head_request_gets_no_body() {
+    let server = Server::start(lax()).await;
+    let mut two = Two::connect(server.addr).await;
+    let request = Request::head("http://a/hello").body(()).unwrap();
+    let (reply, _) = two.send_request(request, true).await;
+    let reply = soon(reply).await.unwrap();
+    assert_eq!(reply.status(), 200);
+    assert_eq!(reply.headers()["content-length"], "5");
+    assert!(reply.body().is_end_stream());
+    assert_eq!(read(reply).await.1, "");
 }
 
 #[tokio::test]
@@ -178,13 +203,13 @@ async fn a_client_that_does_not_take_its_reply_is_closed() {
         ..lax()
     })
     .await;
-    let mut builder = Builder::new();
-    builder.initial_window_size(0);
-    let mut two = Two::with(server.addr, &builder).await;
-    let (reply, _) = two.send("/hello", true).await;
-    let _held = soon(reply).await.unwrap();
-    let _ = soon(two.ended).await.unwrap();
-    assert_eq!(server.counts.closed(Closed::Write), 1);
+    for (window, closed) in [(0, 1), (1, 2)] {
+        let mut two = Two::with(server.addr, Builder::new().initial_window_size(window)).await;
+        let (reply, _) = two.send("/hello", true).await;
+        let _held = soon(reply).await.unwrap();
+        let _ = soon(two.ended).await.unwrap();
+        assert_eq!(server.counts.closed(Closed::Write), closed);
+    }
 }
 
 #[tokio::test]
@@ -227,12 +252,24 @@ async fn all_connections_together_have_a_limit_of_requests() {
         waiting.push(first.send("/gate", true).await.0);
         server.at_the_gate().await;
     }
+    // What takes the last place of all is a reply that its client does not take.
+    let mut third = Two::with(server.addr, Builder::new().initial_window_size(1)).await;
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let (reply, _) = third.send("/hello", true).await;
+        held.push(soon(reply).await.unwrap());
+    }
+    // One at a time everybody may ask.
+    assert_eq!(second.ask("/hello").await.0, 200);
+    waiting.push(second.send("/gate", true).await.0);
+    server.at_the_gate().await;
     let (refused, _) = second.send("/hello", true).await;
     assert_eq!(reset(refused).await, Some(Reason::REFUSED_STREAM));
     assert_eq!(server.counts.refused(), 1);
+    drop((third, held));
     // HTTP/1.1 has its own limit, the one of connections.
     assert!(server.connect().await.ask(GET).await.ends_with("hello"));
-    server.gate.add_permits(100);
+    server.gate.add_permits(101);
     for reply in waiting {
         assert_eq!(soon(reply).await.unwrap().status(), 200);
     }
@@ -287,6 +324,21 @@ async fn a_shutdown_says_goaway_and_lets_requests_end() {
     gate.add_permits(1);
     assert_eq!(read(soon(reply).await.unwrap()).await.1, "through");
     busy.end().await.unwrap();
+    assert_eq!(soon(ended).await.unwrap(), Drained { abandoned: 0 });
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_until_the_client_has_taken_its_reply() {
+    let server = Server::start(lax()).await;
+    let mut two = Two::with(server.addr, Builder::new().initial_window_size(1)).await;
+    let (reply, _) = two.send("/gate", true).await;
+    server.at_the_gate().await;
+    let (gate, ended) = (Arc::clone(&server.gate), server.shut_down());
+    // Behind the time that a first request has.
+    tokio::time::sleep(SHORT * 8).await;
+    gate.add_permits(1);
+    assert_eq!(read(soon(reply).await.unwrap()).await.1, "through");
+    two.end().await.unwrap();
     assert_eq!(soon(ended).await.unwrap(), Drained { abandoned: 0 });
 }
 

@@ -189,15 +189,21 @@ impl Activity {
         }
     }
 
-    /// Since when the connection waits for a first byte, if it does.
-    pub(super) fn idle_since(&self) -> Option<u64> {
+    /// Since when the connection only waits for its client, to send something or to take something, if it does.
+    pub(super) fn waits_since(&self) -> Option<u64> {
         if let Some(streams) = self.streams.get() {
-            return streams.idle().map(|(since, _)| since);
+            return streams.waiting().map(|(since, _)| since);
         }
         match self.stage() {
-            (Stage::Fresh | Stage::Idle, since) => Some(since),
-            _ => None,
+            (Stage::Fresh | Stage::Idle | Stage::Head, since) => Some(since),
+            (_, since) if self.body.load(Relaxed) == BODY_OPEN => Some(since),
+            _ => Some(self.blocked.load(Relaxed)).filter(|since| *since != 0),
         }
+    }
+
+    /// Something that changes with all that an HTTP/2 connection does; `None` while it has something to do.
+    pub(super) fn stillness(&self) -> Option<u64> {
+        self.streams.get()?.waiting().map(|(_, moves)| moves)
     }
 
     /// Whether the client may still be sending what nobody will read.
@@ -217,7 +223,10 @@ impl Activity {
         };
         let stopping = match self.stop_at.load(Relaxed) {
             0 => None,
-            at => (self.in_flight() == 0).then_some((at, Overdue::Stopped)),
+            at => {
+                let is_done = self.in_flight() == 0 && self.blocked.load(Relaxed) == 0;
+                is_done.then_some((at, Overdue::Stopped))
+            }
         };
         [reading, late, writing, stopping]
             .into_iter()
@@ -279,18 +288,25 @@ impl Activity {
         }
     }
 
-    /// An HTTP/2 request came; `None` if too many are open over all connections.
-    pub(super) fn open_stream(self: &Arc<Self>) -> Option<InFlight> {
-        let streams = self.streams.get()?;
-        self.shared.open_request().then(|| InFlight {
-            activity: Arc::clone(self),
-            number: streams.begin(),
-        })
+    /// The requests of an HTTP/2 connection.
+    pub(super) fn streams(&self) -> Option<&Streams> {
+        self.streams.get()
     }
 
     /// When the body of a request that comes now must have ended.
     pub(super) fn body_deadline(&self) -> Instant {
         Instant::now() + Duration::from_millis(self.body_timeout)
+    }
+
+    /// The body of an HTTP/2 request did not end in time: as with HTTP/1, the connection ends behind the reply.
+    pub(super) fn stream_expired(&self) {
+        self.body.store(BODY_EXPIRED, Relaxed);
+        self.drain();
+    }
+
+    /// Whether an HTTP/2 connection takes no more requests: its client does not end its bodies, or its requests.
+    pub(super) fn is_spent(&self) -> bool {
+        self.body_expired() || self.is_abused()
     }
 
     /// Whether the client of an HTTP/2 connection only takes back what it asks.
@@ -341,7 +357,7 @@ impl Activity {
         self.body_reader.register(reader);
     }
 
-    /// Asks an idle connection to end at once.
+    /// Asks a connection to end as soon as it waits for its client.
     pub(super) fn evict(&self) {
         self.stop.store(STOP_NOW, Relaxed);
         self.connection.wake();
@@ -353,7 +369,7 @@ impl Activity {
         let is_idle = self.streams.get().is_none() && self.stage().0 == Stage::Idle;
         let last = if is_idle { 0 } else { LAST_REQUEST };
         self.stop_at.store(self.now() + last, Relaxed);
-        self.stop.store(STOP_DRAIN, Relaxed);
+        self.stop.fetch_max(STOP_DRAIN, Relaxed);
         self.connection.wake();
     }
 
@@ -368,7 +384,8 @@ impl Activity {
         self.stop.load(Relaxed) != STOP_NOT
     }
 
-    fn now(&self) -> u64 {
+    /// The time, as all times in here.
+    pub(super) fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_millis()).map_or(1, |now| now + 1)
     }
 
@@ -386,32 +403,6 @@ impl Activity {
             _ => Stage::Flushing,
         };
         (stage, word >> 3)
-    }
-}
-
-/// One HTTP/2 request, from its head to the last byte of its reply.
-pub(super) struct InFlight {
-    activity: Arc<Activity>,
-    number: u64,
-}
-
-impl InFlight {
-    /// Its reply is ready.
-    pub(super) fn reply(&self) {
-        if let Some(streams) = self.activity.streams.get() {
-            streams.reply(self.number, self.activity.now());
-        }
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.activity.shared.close_request();
-        if let Some(streams) = self.activity.streams.get() {
-            streams.end(self.number, self.activity.now());
-        }
-        // It runs on a task of its own: the connection may be idle from now on.
-        self.activity.wake();
     }
 }
 

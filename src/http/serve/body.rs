@@ -13,7 +13,8 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::BoxError;
-use super::activity::{Activity, InFlight};
+use super::activity::Activity;
+use super::in_flight::{InFlight, Reading};
 
 /// The error of a request body that has not ended [`Limits::body_timeout`](super::Limits) after its
 /// head. Answer it with 408; the connection closes behind the reply.
@@ -54,7 +55,9 @@ enum Watch {
     /// HTTP/1: the connection, which has no other body at that time.
     Connection(Arc<Activity>),
     /// HTTP/2: a timer that is made when the body has to be waited for.
-    Own(Instant, Option<Pin<Box<Sleep>>>),
+    Own(Instant, Option<Pin<Box<Sleep>>>, Reading),
+    /// It has ended.
+    Over,
 }
 
 impl RequestBody {
@@ -69,18 +72,24 @@ impl RequestBody {
     }
 
     /// The body of an HTTP/2 request, which must have ended at `deadline`.
-    pub(super) fn until(incoming: Incoming, deadline: Instant) -> Self {
+    pub(super) fn until(incoming: Incoming, deadline: Instant, stream: &InFlight) -> Self {
+        let open = !incoming.is_end_stream();
+        let watch = if open {
+            Watch::Own(deadline, None, stream.reading())
+        } else {
+            Watch::Over
+        };
         Self {
-            open: !incoming.is_end_stream(),
             incoming,
-            watch: Watch::Own(deadline, None),
+            watch,
+            open,
         }
     }
 
     fn end(&mut self) {
         if self.open {
             self.open = false;
-            if let Watch::Connection(activity) = &self.watch {
+            if let Watch::Connection(activity) = std::mem::replace(&mut self.watch, Watch::Over) {
                 activity.body_ended();
             }
         }
@@ -93,10 +102,15 @@ impl RequestBody {
                 activity.wake_on_expiry(cx.waker());
                 activity.body_expired()
             }
-            Watch::Own(deadline, timer) => {
+            Watch::Own(deadline, timer, reading) => {
                 let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
-                timer.as_mut().poll(cx).is_ready()
+                let is_over = timer.as_mut().poll(cx).is_ready();
+                if is_over {
+                    reading.expired();
+                }
+                is_over
             }
+            Watch::Over => false,
         }
     }
 }
@@ -114,7 +128,7 @@ impl Body for RequestBody {
         }
         // Bytes that are here need no timer, unless the connection keeps it anyway.
         let early = match self.watch {
-            Watch::Connection(_) => Poll::Pending,
+            Watch::Connection(_) | Watch::Over => Poll::Pending,
             Watch::Own(..) => Pin::new(&mut self.incoming).poll_frame(cx),
         };
         let frame = match early {
@@ -156,17 +170,21 @@ impl Drop for RequestBody {
 /// The body of a reply; hyper drops it once it has taken its last byte.
 pub(super) struct ReplyBody<B> {
     body: B,
-    _end: End,
+    end: End,
+    /// The last byte of a part. HTTP/2 takes a part whole as soon as its client has room for one byte of it, and
+    /// this one when there was room for all before it: so the end of a reply is the end of its wait, too.
+    last: Option<Bytes>,
+    /// Whether it is only asked how long it is.
+    is_head: bool,
 }
 
 /// A reply in the making.
 pub(super) type Replying<B> = BoxFuture<'static, Result<Response<ReplyBody<B>>, BoxError>>;
 
 /// What hears of the end of a reply.
-#[expect(dead_code, reason = "it is there to be dropped")]
 enum End {
-    Connection(LastByte),
-    Stream(InFlight),
+    Connection { _at: LastByte },
+    Stream { _at: InFlight },
 }
 
 /// Tells an HTTP/1 connection that its reply has ended.
@@ -180,33 +198,53 @@ impl Drop for LastByte {
 
 impl<B> ReplyBody<B> {
     pub(super) fn new(body: B, activity: Arc<Activity>) -> Self {
-        let end = End::Connection(LastByte(activity));
-        Self { body, _end: end }
+        let _at = LastByte(activity);
+        Self {
+            body,
+            end: End::Connection { _at },
+            last: None,
+            is_head: false,
+        }
     }
 
-    /// The reply to an HTTP/2 request.
-    pub(super) fn of(body: B, stream: InFlight) -> Self {
+    /// The reply to an HTTP/2 request; `is_head` where it is one for the head alone.
+    pub(super) fn of(body: B, stream: InFlight, is_head: bool) -> Self {
         stream.reply();
-        let end = End::Stream(stream);
-        Self { body, _end: end }
+        Self {
+            body,
+            end: End::Stream { _at: stream },
+            last: None,
+            is_head,
+        }
     }
 }
 
-impl<B: Body + Unpin> Body for ReplyBody<B> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes> + Unpin> Body for ReplyBody<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if let Some(last) = self.last.take() {
+            return Poll::Ready(Some(Ok(Frame::data(last))));
+        }
+        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let (Some(Ok(part)), End::Stream { .. }) = (&mut frame, &self.end)
+            && let Some(data) = part.data_mut()
+            && data.len() > 1
+        {
+            self.last = Some(data.split_off(data.len() - 1));
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.is_head || (self.last.is_none() && self.body.is_end_stream())
     }
 
+    /// hyper asks before the first part.
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }

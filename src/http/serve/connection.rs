@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{Request, Response};
 use hyper::body::Body;
 use hyper::server::conn::{http1, http2};
@@ -46,6 +47,8 @@ pub(super) enum End {
     Overdue(Overdue),
     /// It was asked to end while nothing was in flight.
     Stopped,
+    /// Its place was needed, and it waited for its client.
+    Evicted,
     /// Its client asks only to take back.
     Abused,
     /// It has not: it is idle, and only its buffers go.
@@ -85,7 +88,7 @@ pub(super) async fn run<S, B>(
                 tracing::debug!(%error, "the TLS handshake failed");
                 activity.shared().counts.count(Closed::Handshake);
             }
-            Err(End::Stopped) => {}
+            Err(End::Stopped | End::Evicted) => {}
             Err(_) => activity.shared().counts.count(Closed::Handshake),
         }
     })
@@ -145,7 +148,7 @@ pub(super) async fn guard<T>(
             return Poll::Ready(Ok(done));
         }
         if activity.poll_evicted(cx.waker()) {
-            return Poll::Ready(Err(End::Stopped));
+            return Poll::Ready(Err(End::Evicted));
         }
         poll_overdue(timer.as_mut(), activity, cx).map(Err)
     })
@@ -201,6 +204,11 @@ async fn close(
 ) {
     let refusal = match end {
         End::Overdue(Overdue::Write) => return,
+        End::Evicted => {
+            // Somebody waits for the place.
+            let _ = io.shutdown().now_or_never();
+            return;
+        }
         End::Overdue(Overdue::Head) => Some(Refusal::Late),
         End::Http(Err(error)) => {
             tracing::debug!(%error, "connection failed");

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 /// Why the server closed a connection before its client would have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// It was the longest-idle one, and its place was needed.
+    /// It had waited for its client for the longest time, and its place was needed.
     Limit,
-    /// It was idle, and the process had no descriptors left.
+    /// It waited for its client, and the process had no descriptors left.
     Descriptors,
     /// The TLS handshake failed or did not end in time.
     Handshake,

@@ -10,6 +10,7 @@ mod certificates;
 mod connection;
 mod counts;
 mod frames;
+mod in_flight;
 mod io;
 mod listen;
 mod one;
@@ -47,7 +48,7 @@ use room::Room;
 /// Any error, as hyper takes it from services and bodies.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How many idle connections close when the process has run out of descriptors.
+/// How many waiting connections close when the process has run out of descriptors.
 const DESCRIPTORS_TO_FREE: usize = 16;
 
 /// hyper panics below this buffer size.
@@ -213,7 +214,7 @@ async fn accept_until<F: Future<Output = ()>>(
         };
         let Ok(accepted) = accepted else {
             // A new client can only be served, and upstream keys fetched, if idle ones let go of theirs.
-            (0..DESCRIPTORS_TO_FREE).for_each(|_| room.stop_longest_idle(Closed::Descriptors));
+            (0..DESCRIPTORS_TO_FREE).for_each(|_| room.stop_longest_waiting(Closed::Descriptors));
             continue;
         };
         // One connection waits here; behind it the kernel's queue is the bound.

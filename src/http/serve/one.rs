@@ -70,18 +70,17 @@ fn poll_http<I, S, B>(
 where
     I: AsyncRead + AsyncWrite + Unpin,
     S: Service<Request<Incoming>, Response = Response<B>, Error = BoxError>,
-    B: Body + 'static,
+    B: Body<Data = Bytes> + 'static,
     B::Error: Into<BoxError>,
 {
     // hyper comes first: a request that has just arrived is served, whatever the timer says.
     if let Poll::Ready(ended) = Pin::new(&mut *connection).poll(cx) {
         return Poll::Ready(End::Http(ended));
     }
-    let in_flight = activity.in_flight() > 0;
-    if activity.poll_evicted(cx.waker()) && !in_flight {
-        return Poll::Ready(End::Stopped);
+    if activity.poll_evicted(cx.waker()) && activity.waits_since().is_some() {
+        return Poll::Ready(End::Evicted);
     }
-    if activity.is_stopping() && in_flight && activity.tell_once() {
+    if activity.is_stopping() && activity.in_flight() > 0 && activity.tell_once() {
         Pin::new(connection).graceful_shutdown();
         cx.waker().wake_by_ref();
     }
@@ -98,7 +97,7 @@ where
     S: Service<Request<RequestBody>, Response = Response<B>>,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
-    B: Body + Unpin + 'static,
+    B: Body<Data = Bytes> + Unpin + 'static,
 {
     service_fn(move |request: Request<Incoming>| {
         let activity = Arc::clone(&activity);

@@ -1,4 +1,7 @@
 //! The connections that are open: how many may be, which one goes first, how they end.
+//!
+//! Whoever waits for its client may be closed for another: else clients that begin requests and do not go on
+//! could take all the places. The one that has waited for the longest time goes first, so a new one has its time.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use super::counts::{Closed, Counts};
 use super::shared::Shared;
 use super::{Drained, Limits};
 
-/// How often a new connection that waits for a place looks for one that has become idle.
+/// How often a new connection that waits for a place looks for one that has begun to wait.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long tasks that were cut off may take to notice it.
 const ABORT: Duration = Duration::from_secs(1);
@@ -24,9 +27,9 @@ pub(super) struct Room {
     epoch: Instant,
     tasks: JoinSet<()>,
     activities: HashMap<Id, Arc<Activity>>,
-    /// Connections that were idle at the last scan, the longest-idle first. One that has not moved
+    /// Connections that waited for their client at the last scan, the longest wait first. One that has not moved
     /// since is still before every connection that is not in here.
-    idle: VecDeque<(u64, Id)>,
+    waiting: VecDeque<(u64, Id)>,
 }
 
 impl Room {
@@ -37,7 +40,7 @@ impl Room {
             epoch: Instant::now(),
             tasks: JoinSet::new(),
             activities: HashMap::new(),
-            idle: VecDeque::new(),
+            waiting: VecDeque::new(),
         }
     }
 
@@ -64,7 +67,7 @@ impl Room {
         }
     }
 
-    /// Waits until one more connection may be admitted, and closes idle ones to get there.
+    /// Waits until one more connection may be admitted, and closes waiting ones to get there.
     pub(super) async fn wait_for_place(&mut self) {
         loop {
             while let Some(ended) = self.tasks.try_join_next_with_id() {
@@ -73,7 +76,7 @@ impl Room {
             if self.tasks.len() < self.limits.max_connections {
                 return;
             }
-            self.stop_longest_idle(Closed::Limit);
+            self.stop_longest_waiting(Closed::Limit);
             tokio::select! {
                 () = self.reap() => {}
                 () = sleep(LOOK_AGAIN) => {}
@@ -81,9 +84,9 @@ impl Room {
         }
     }
 
-    /// Closes the connection that has been idle for the longest time, if any is idle, and counts `why`.
-    pub(super) fn stop_longest_idle(&mut self, why: Closed) {
-        if let Some(activity) = self.next_idle().or_else(|| self.scan_for_idle()) {
+    /// Closes the connection that has waited for its client for the longest time, if any does, and counts `why`.
+    pub(super) fn stop_longest_waiting(&mut self, why: Closed) {
+        if let Some(activity) = self.next_waiting().or_else(|| self.scan()) {
             activity.evict();
             self.shared.counts.count(why);
         }
@@ -131,19 +134,19 @@ impl Room {
         self.shared.counts.set_open(self.activities.len());
     }
 
-    /// Scans all connections; one scan serves many calls of `next_idle`.
-    fn scan_for_idle(&mut self) -> Option<Arc<Activity>> {
-        let idle = |(id, activity): (&Id, &Arc<Activity>)| Some((activity.idle_since()?, *id));
-        let mut found: Vec<_> = self.activities.iter().filter_map(idle).collect();
+    /// Scans all connections; one scan serves many calls of `next_waiting`.
+    fn scan(&mut self) -> Option<Arc<Activity>> {
+        let waits = |(id, activity): (&Id, &Arc<Activity>)| Some((activity.waits_since()?, *id));
+        let mut found: Vec<_> = self.activities.iter().filter_map(waits).collect();
         found.sort_unstable_by_key(|(since, _)| *since);
-        self.idle = found.into();
-        self.next_idle()
+        self.waiting = found.into();
+        self.next_waiting()
     }
 
-    fn next_idle(&mut self) -> Option<Arc<Activity>> {
-        while let Some((since, id)) = self.idle.pop_front() {
+    fn next_waiting(&mut self) -> Option<Arc<Activity>> {
+        while let Some((since, id)) = self.waiting.pop_front() {
             let unmoved = |activity: &&Arc<Activity>| {
-                activity.idle_since() == Some(since) && !activity.is_stopping()
+                activity.waits_since() == Some(since) && !activity.is_stopping()
             };
             if let Some(activity) = self.activities.get(&id).filter(unmoved) {
                 return Some(Arc::clone(activity));

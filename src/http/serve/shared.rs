@@ -11,7 +11,7 @@ use super::{Limits, MOST_STREAMS};
 pub(super) struct Shared {
     /// For the metrics.
     pub(super) counts: Arc<Counts>,
-    /// Requests that are open over all HTTP/2 connections.
+    /// Requests that are open over all HTTP/2 connections, beyond one on each.
     requests: AtomicUsize,
     most_requests: usize,
     /// The shutdown has begun: clients should go.

@@ -1,6 +1,6 @@
 //! The requests that are open on one HTTP/2 connection.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many requests a client may take back beyond those that it lets end: a browser that is closed
@@ -14,11 +14,13 @@ pub(super) struct Streams(Mutex<State>);
 #[derive(Debug)]
 struct State {
     open: usize,
-    /// Since when none is open.
-    idle_since: u64,
-    /// Whether there was one.
-    used: bool,
+    /// When one of them last began, went on or ended.
+    moved: u64,
+    /// How often that was.
+    moves: u64,
     next: u64,
+    /// Those whose client has not sent the body to its end.
+    bodies: BTreeSet<u64>,
     /// Since when the replies wait that their client has not taken yet, the oldest first.
     replies: BTreeMap<u64, u64>,
     ended: u64,
@@ -30,9 +32,10 @@ impl Streams {
     pub(super) fn new(now: u64) -> Self {
         Self(Mutex::new(State {
             open: 0,
-            idle_since: now,
-            used: false,
+            moved: now,
+            moves: 0,
             next: 0,
+            bodies: BTreeSet::new(),
             replies: BTreeMap::new(),
             ended: 0,
             taken_back: 0,
@@ -40,24 +43,34 @@ impl Streams {
     }
 
     /// A request came; gives its number.
-    pub(super) fn begin(&self) -> u64 {
-        let mut state = self.state();
+    pub(super) fn begin(&self, has_body: bool, now: u64) -> u64 {
+        let mut state = self.moving(now);
         state.open += 1;
-        state.used = true;
         state.next += 1;
-        state.next
+        let number = state.next;
+        if has_body {
+            state.bodies.insert(number);
+        }
+        number
+    }
+
+    /// Nobody waits for its body any more.
+    pub(super) fn body_ended(&self, number: u64, now: u64) {
+        self.moving(now).bodies.remove(&number);
     }
 
     /// The reply to it is ready.
     pub(super) fn reply(&self, number: u64, now: u64) {
-        self.state().replies.insert(number, now);
+        let mut state = self.moving(now);
+        state.bodies.remove(&number);
+        state.replies.insert(number, now);
     }
 
     /// It is over, with its reply or without.
     pub(super) fn end(&self, number: u64, now: u64) {
-        let mut state = self.state();
+        let mut state = self.moving(now);
         state.open = state.open.saturating_sub(1);
-        state.idle_since = now;
+        state.bodies.remove(&number);
         if state.replies.remove(&number).is_some() {
             state.ended += 1;
         } else {
@@ -73,7 +86,15 @@ impl Streams {
     /// Since when none is open, if none is, and whether there ever was one.
     pub(super) fn idle(&self) -> Option<(u64, bool)> {
         let state = self.state();
-        (state.open == 0).then_some((state.idle_since, state.used))
+        (state.open == 0).then_some((state.moved, state.next > 0))
+    }
+
+    /// Since when all of them wait for their client, to send a body or to take a reply, if they do (as none does),
+    /// with a number that is another one after every move.
+    pub(super) fn waiting(&self) -> Option<(u64, u64)> {
+        let state = self.state();
+        let waiting = state.bodies.len() + state.replies.len();
+        (waiting == state.open).then_some((state.moved, state.moves))
     }
 
     /// Since when the oldest reply waits for its client.
@@ -85,6 +106,13 @@ impl Streams {
     pub(super) fn is_abused(&self) -> bool {
         let state = self.state();
         state.taken_back > TAKEN_BACK + state.ended
+    }
+
+    fn moving(&self, now: u64) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        state.moved = now;
+        state.moves += 1;
+        state
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -9,8 +9,8 @@ use std::task::Poll;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::ready;
-use http::header::HOST;
-use http::{HeaderValue, Request, Response};
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::{Service, service_fn};
@@ -21,6 +21,7 @@ use tokio::time::Sleep;
 use super::activity::Activity;
 use super::body::{ReplyBody, Replying, RequestBody};
 use super::connection::{End, poll_overdue};
+use super::in_flight::InFlight;
 use super::io::Watched;
 use super::{BoxError, Origin};
 
@@ -44,14 +45,16 @@ where
     let service = reporting(service, origin, Arc::clone(activity));
     let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
     let mut told = false;
-    poll_fn(|cx| {
+    let end = poll_fn(|cx| {
+        // Replies end on tasks of their own. What they gave to hyper while it was looking elsewhere is not sent yet.
+        let before = activity.stillness();
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             return Poll::Ready(ended_by_http(ended));
         }
-        if activity.is_abused() {
-            return Poll::Ready(End::Abused);
-        }
         let evicted = activity.poll_evicted(cx.waker());
+        if activity.is_abused() && !activity.is_stopping() {
+            activity.drain();
+        }
         if (activity.is_stopping() || activity.is_leaving()) && !told {
             told = true;
             // GOAWAY; what the client has sent before it hears of it is still served.
@@ -60,12 +63,24 @@ where
                 return Poll::Ready(ended_by_http(ended));
             }
         }
-        if evicted && activity.in_flight() == 0 {
-            return Poll::Ready(End::Stopped);
+        let now = activity.stillness();
+        let is_still = now.is_some() && now == before;
+        if evicted && is_still {
+            return Poll::Ready(End::Evicted);
         }
-        poll_overdue(timer.as_mut(), activity, cx)
+        match poll_overdue(timer.as_mut(), activity, cx) {
+            Poll::Ready(End::Stopped) if !is_still => {}
+            Poll::Pending if evicted && now.is_some() => {}
+            end => return end,
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     })
-    .await
+    .await;
+    if activity.is_abused() {
+        return End::Abused;
+    }
+    end
 }
 
 /// hyper has its own limits of resets: of those that nobody has looked at yet.
@@ -98,22 +113,28 @@ where
     S: Service<Request<RequestBody>, Response = Response<B>>,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
-    B: Body + Unpin + Send + 'static,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
 {
     service_fn(move |request: Request<Incoming>| {
-        let Some(stream) = activity.open_stream() else {
+        let Some(stream) = InFlight::begin(&activity, !request.body().is_end_stream()) else {
             // It was not looked at, so the client may send it again (RFC 9113 §8.7).
             let refused = h2::Error::from(h2::Reason::REFUSED_STREAM);
             return ready(Err(refused.into())).boxed();
         };
         let deadline = activity.body_deadline();
-        let mut request = request.map(|body| RequestBody::until(body, deadline));
+        let is_head = request.method() == Method::HEAD;
+        let mut request = request.map(|body| RequestBody::until(body, deadline, &stream));
         origin.mark(&mut request);
         name_host(&mut request);
         let reply = service.call(request);
         async move {
-            let reply = reply.await.map_err(Into::into)?;
-            Ok(reply.map(|body| ReplyBody::of(body, stream)))
+            let mut reply = reply.await.map_err(Into::into)?;
+            if let (true, Some(length)) = (is_head, reply.body().size_hint().exact()) {
+                // hyper says it only where the body follows.
+                let headers = reply.headers_mut();
+                headers.entry(CONTENT_LENGTH).or_insert(length.into());
+            }
+            Ok(reply.map(|body| ReplyBody::of(body, stream, is_head)))
         }
         .boxed()
     })
