@@ -481,6 +481,20 @@ tokens.issuer = "x"               => tokens.issuer: belongs at the top
 "#;
 
 #[test]
+fn what_goes_past_required_client_certificates_is_a_warning() {
+    let tls = "server.tls = { cert_file = \"c\", key_file = \"k\", client_ca_file = \"a\", client_auth = \"required\", listen = [\"a:1\"] }";
+    let run = Run::toml(&with(tls, ""));
+    let words = ["\"127.0.0.1:8080\"", "listen = []"];
+    run.only(Severity::Warning, "server.listen[0]", &words, tls);
+    let closed = format!("server.listen = []\n{tls}");
+    let run = Run::toml(&with(&closed, ""));
+    let words = ["`remint health`", "unix:/run/remint/admin.sock"];
+    run.only(Severity::Warning, "server.admin_listen", &words, &closed);
+    let asked = format!("{closed}\nserver.admin_listen = \"unix:a.sock\"");
+    Run::toml(&with(&asked, "")).clean();
+}
+
+#[test]
 fn an_admin_listener_that_others_reach_is_a_warning() {
     for open in ["0.0.0.0:9090", "[::]:9090", "host.example.com:9090"] {
         let run = Run::toml(&with(&format!("server.admin_listen = {open:?}"), ""));

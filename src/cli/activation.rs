@@ -28,14 +28,39 @@ impl Use {
         ("tls-metadata", Self::TlsMetadata),
     ];
 
-    /// By the name in `LISTEN_FDNAMES`. One that nobody named has that of its unit, or none: it is a main one.
+    /// By the name in `LISTEN_FDNAMES`.
     fn of(name: &str) -> Option<Self> {
         let known = Self::ALL.iter().find(|(known, _)| *known == name);
-        let is_unnamed = matches!(name, "" | "unknown") || name.ends_with(".socket");
-        known
-            .map(|(_, known)| *known)
-            .or(is_unnamed.then_some(Self::Main))
+        known.map(|(_, known)| *known)
     }
+
+    fn names() -> String {
+        Self::ALL.map(|(name, _)| name).join(", ")
+    }
+}
+
+/// Whether nobody chose `name`: it is that of the unit, or none.
+fn is_unnamed(name: &str) -> bool {
+    matches!(name, "" | "unknown") || name.ends_with(".socket")
+}
+
+/// What each of the sockets is for. One without a name is a main one, if it is alone and there is no other kind.
+pub(super) fn name(
+    passed: Vec<(Option<Use>, Passed)>,
+    has_tls: bool,
+) -> Result<Vec<(Use, Passed)>, String> {
+    let is_plain = passed.len() == 1 && !has_tls;
+    let named = passed.into_iter().map(|(purpose, socket)| {
+        let purpose = purpose.or(is_plain.then_some(Use::Main));
+        let purpose = purpose.ok_or_else(|| {
+            format!(
+                "systemd passes a socket without a name, and it could be for more than one thing: set FileDescriptorName= to one of {}",
+                Use::names()
+            )
+        })?;
+        Ok((purpose, socket))
+    });
+    named.collect()
 }
 
 /// A socket that was passed, as it came.
@@ -63,10 +88,10 @@ pub(super) enum Socket {
     Unix(Listener),
 }
 
-/// Takes every socket that was passed to this process, with what it is for.
+/// Takes every socket that was passed to this process, with what its name says it is for, if it has one.
 ///
 /// It clears the variables that tell of them, so it comes before there are threads.
-pub(super) fn take() -> Result<Vec<(Use, Passed)>, String> {
+pub(super) fn take() -> Result<Vec<(Option<Use>, Passed)>, String> {
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     // Without it they were meant for another process, or are none at all.
     if std::env::var_os("LISTEN_PID").is_none() {
@@ -77,13 +102,13 @@ pub(super) fn take() -> Result<Vec<(Use, Passed)>, String> {
     let mut sockets = Vec::new();
     for place in 0..passed.len() {
         let name = names.next().unwrap_or_default();
-        let Some(purpose) = Use::of(name) else {
-            let known: Vec<_> = Use::ALL.iter().map(|(known, _)| *known).collect();
+        let purpose = Use::of(name);
+        if purpose.is_none() && !is_unnamed(name) {
             return Err(format!(
                 "systemd passes a socket with the name {name:?}: set FileDescriptorName= to one of {}",
-                known.join(", ")
+                Use::names()
             ));
-        };
+        }
         let socket = take_one(&mut passed, place)
             .map_err(|error| format!("systemd passes a socket {name:?} that cannot be used: {error} (set ListenStream=, and Accept=no)"))?;
         sockets.extend(socket.map(|socket| (purpose, socket)));
@@ -107,13 +132,15 @@ mod tests {
         for (name, purpose) in [
             ("main", Some(Use::Main)),
             ("tls-metadata", Some(Use::TlsMetadata)),
-            ("remint.socket", Some(Use::Main)),
-            ("unknown", Some(Use::Main)),
-            ("", Some(Use::Main)),
+            ("remint.socket", None),
+            ("unknown", None),
+            ("", None),
             ("Main", None),
             ("https", None),
         ] {
             assert_eq!(Use::of(name), purpose, "{name}");
+            let is_known = !matches!(name, "Main" | "https");
+            assert_eq!(purpose.is_some() || is_unnamed(name), is_known, "{name}");
         }
     }
 }

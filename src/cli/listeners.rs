@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::activation::{Passed, Socket, Use};
+use super::activation::{self, Passed, Socket, Use};
 use crate::config::{Address, Server, SocketMode};
 use crate::http::serve::{BindError, ClientCertificates, Listener, Tls, bind, bind_unix};
 
@@ -31,13 +31,14 @@ impl Listeners {
     pub(super) async fn open(
         server: &Server,
         tls: Option<&Arc<Tls>>,
-        passed: Vec<(Use, Passed)>,
+        passed: Vec<(Option<Use>, Passed)>,
     ) -> Result<Self, String> {
         let mut listeners = Self {
             main: Vec::new(),
             metadata: Vec::new(),
             admin: Vec::new(),
         };
+        let passed = activation::name(passed, tls.is_some())?;
         let given: Vec<_> = passed.iter().map(|(purpose, _)| *purpose).collect();
         for (purpose, socket) in passed {
             let socket = socket

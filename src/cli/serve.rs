@@ -95,7 +95,7 @@ async fn listen(
     stop: Stop,
     app: App,
     reloading: Reloading,
-    passed: Result<Vec<(activation::Use, activation::Passed)>, String>,
+    passed: Result<Vec<(Option<activation::Use>, activation::Passed)>, String>,
 ) -> ExitCode {
     let settings = &reloading.started;
     descriptors::raise(settings.limits.max_connections);

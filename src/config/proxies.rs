@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use config::Value;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::value::{FromValue, Sink};
 
@@ -47,9 +47,19 @@ impl Proxies {
         }
         let net = text.parse::<IpNet>().ok();
         let net = net.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-        self.networks.extend(net.map(|net| net.trunc()));
+        self.networks.extend(net.map(|net| canonical(net).trunc()));
         net.is_some()
     }
+}
+
+/// A network of IPv4 addresses that is written as one of IPv6 as what it is: addresses are compared as such.
+fn canonical(net: IpNet) -> IpNet {
+    let IpNet::V6(six) = net else { return net };
+    let four = six.addr().to_ipv4_mapped();
+    let length = six.prefix_len().checked_sub(96);
+    let four = four.zip(length);
+    let four = four.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
+    four.map_or(net, IpNet::from)
 }
 
 impl FromValue for Proxies {
@@ -75,7 +85,13 @@ mod tests {
     #[test]
     fn trusts_what_is_in_a_network_however_it_is_written() {
         let mut proxies = Proxies::default();
-        for item in ["10.1.2.3/8", "192.0.2.7", "2001:db8::/32", "unix:"] {
+        for item in [
+            "10.1.2.3/8",
+            "192.0.2.7",
+            "2001:db8::/32",
+            "unix:",
+            "::ffff:172.16.0.0/108",
+        ] {
             assert!(proxies.add(item), "{item}");
         }
         for item in ["10.0.0.0/33", "example.com", "10.0.0.1:80", "*", "unix:/a"] {
@@ -85,6 +101,9 @@ mod tests {
             ("10.255.0.1", true),
             ("::ffff:10.0.0.1", true),
             ("11.0.0.1", false),
+            ("172.31.0.1", true),
+            ("::ffff:172.31.0.1", true),
+            ("172.32.0.1", false),
             ("192.0.2.7", true),
             ("192.0.2.8", false),
             ("2001:db8::1", true),

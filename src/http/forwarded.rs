@@ -50,26 +50,16 @@ pub(super) fn remote(headers: &HeaderMap, peer: Option<Peer>, proxies: &Proxies)
     if !is_trusted(peer, proxies) {
         return direct;
     }
-    let walk = |hops: Vec<Option<Remote>>| {
-        let mut found = direct;
-        for hop in hops.into_iter().rev() {
-            let Some(hop) = hop else { break };
-            found = Some(hop);
-            if !proxies.trusts(hop.ip) {
-                break;
-            }
-        }
-        found
-    };
     let ip = |remote: Option<Remote>| remote.map(|remote| remote.ip);
-    let (one, other) = (
-        forwarded_for(headers).map(walk),
-        forwarded(headers).map(walk),
-    );
+    let one = headers.contains_key(FORWARDED_FOR);
+    let one = one.then(|| walk(direct, forwarded_for(headers), proxies));
+    let other = headers.contains_key(FORWARDED);
+    let other = other.then(|| walk(direct, forwarded(headers), proxies));
     match (one, other) {
         (Some(found), None) | (None, Some(found)) => found,
         (Some(one), Some(other)) if ip(one) == ip(other) => one,
-        // There is none, or a proxy wrote one of them and handed the other on as the caller wrote it.
+        // There is none, or a proxy wrote one of them and handed the other on as the caller wrote it. Which one cannot
+        // be told, and to believe the caller is worse than to know no more than the proxy.
         _ => direct,
     }
 }
@@ -101,44 +91,86 @@ fn is_trusted(peer: Peer, proxies: &Proxies) -> bool {
     }
 }
 
-/// The hops of `X-Forwarded-For`, in order, those that cannot be read as `None`; `None` where there is no such header.
-fn forwarded_for(headers: &HeaderMap) -> Option<Vec<Option<Remote>>> {
-    let mut hops = Vec::new();
-    for value in headers.get_all(FORWARDED_FOR) {
-        match value.to_str() {
-            Ok(text) => hops.extend(text.split(',').map(|hop| node(hop.trim()))),
-            Err(_) => hops.push(None),
+/// Goes from `direct` back over `hops`, the last of which comes first.
+fn walk(
+    direct: Option<Remote>,
+    hops: impl Iterator<Item = Option<Remote>>,
+    proxies: &Proxies,
+) -> Option<Remote> {
+    let mut found = direct;
+    for hop in hops {
+        let Some(hop) = hop else { break };
+        found = Some(hop);
+        if !proxies.trusts(hop.ip) {
+            break;
         }
     }
-    (!hops.is_empty()).then_some(hops)
+    found
+}
+
+/// The hops of `X-Forwarded-For`, the last one first, those that cannot be read as `None`.
+fn forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = Option<Remote>> {
+    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
+    lines.flat_map(|line| {
+        let hops = line.to_str().unwrap_or_default().rsplit(',');
+        hops.map(|hop| node(hop.trim()))
+    })
 }
 
 /// The same of `Forwarded`.
-fn forwarded(headers: &HeaderMap) -> Option<Vec<Option<Remote>>> {
-    let mut hops = Vec::new();
-    for value in headers.get_all(FORWARDED) {
-        match value.to_str() {
-            Ok(text) => hops.extend(split(text, ',').into_iter().map(element)),
-            Err(_) => hops.push(None),
-        }
-    }
-    (!hops.is_empty()).then_some(hops)
+fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = Option<Remote>> {
+    let lines = headers.get_all(FORWARDED).iter().rev();
+    lines.flat_map(|line| {
+        let hops = line.to_str().map_err(|_| Unreadable).and_then(elements);
+        hops.unwrap_or_else(|_| vec![None]).into_iter().rev()
+    })
+}
+
+/// A line is out of order.
+#[derive(Debug, PartialEq, Eq)]
+struct Unreadable;
+
+/// The hops in one line of `Forwarded`; an error where any part of it is out of order: an open quote of the caller's
+/// would swallow the comma before what the proxy has written.
+fn elements(line: &str) -> Result<Vec<Option<Remote>>, Unreadable> {
+    split(line, ',').into_iter().map(element).collect()
 }
 
 /// The node that `for` names in one element of `Forwarded`; none where it stands twice.
-fn element(element: &str) -> Option<Remote> {
-    let mut found = None;
+fn element(element: &str) -> Result<Option<Remote>, Unreadable> {
+    let (mut found, mut is_single) = (None, true);
     for pair in split(element, ';') {
-        let (name, value) = pair.split_once('=')?;
-        if name.trim().eq_ignore_ascii_case("for") && found.replace(value.trim()).is_some() {
-            return None;
+        if pair.trim().is_empty() {
+            continue;
+        }
+        let (name, value) = pair.split_once('=').ok_or(Unreadable)?;
+        if name.contains('"') {
+            return Err(Unreadable);
+        }
+        let value = unquoted(value.trim()).ok_or(Unreadable)?;
+        if name.trim().eq_ignore_ascii_case("for") {
+            is_single &= found.replace(value).is_none();
         }
     }
-    let value = found?;
-    node(match value.strip_prefix('"') {
-        Some(quoted) => quoted.strip_suffix('"')?,
-        None => value,
-    })
+    Ok(found.filter(|_| is_single).and_then(node))
+}
+
+/// What stands in `value`, which is without quotes or one whole quoted string.
+fn unquoted(value: &str) -> Option<&str> {
+    let Some(quoted) = value.strip_prefix('"') else {
+        return (!value.contains('"')).then_some(value);
+    };
+    let inner = quoted.strip_suffix('"')?;
+    let mut escaped = false;
+    for c in inner.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return None,
+            _ => {}
+        }
+    }
+    (!escaped).then_some(inner)
 }
 
 /// `text` at each `separator` outside of quotes (RFC 9110 §5.6.4).
@@ -198,23 +230,30 @@ mod tests {
 
     #[test]
     fn reads_elements_with_quotes_in_them() {
-        let elements = |text| {
-            split(text, ',')
-                .into_iter()
-                .map(element)
-                .collect::<Vec<_>>()
-        };
         let read = elements(
             r#"for="_a,b;\"for=1.1.1.1", By=x;FOR="[2001:db8::1]:9" , proto=http;for=192.0.2.1"#,
         );
+        let read = read.unwrap();
         let shown: Vec<_> = read
             .iter()
             .map(|hop| hop.map(|hop| hop.to_string()))
             .collect();
         let expected = [None, Some("[2001:db8::1]:9"), Some("192.0.2.1")];
         assert_eq!(shown, expected.map(|hop| hop.map(str::to_owned)));
-        assert_eq!(elements("for=1.1.1.1;for=2.2.2.2"), [None]);
-        assert_eq!(elements("for"), [None]);
-        assert_eq!(elements("for=\"1.1.1.1"), [None]);
+        assert_eq!(elements("for=1.1.1.1;for=2.2.2.2"), Ok(vec![None]));
+        assert_eq!(elements(" ,"), Ok(vec![None, None]));
+        for broken in [
+            "for",
+            r#"for="1.1.1.1"#,
+            r#"for=1.1.1.1;x=", for=2.2.2.2"#,
+            r#"for=1.1.1.1;", for=2.2.2.2"#,
+            r#"for=1.1.1.1;"=", for=2.2.2.2"#,
+            r#"for=1.1.1.1;x="\, for=2.2.2.2"#,
+            r#"for=1.1.1.1;x=", for="[2001:db8::1]""#,
+            r#"for=1.1.1.1;x=", for="2.2.2.2:80";by="a""#,
+            r#"for=1.1.1.1;x="\", for=2.2.2.2"#,
+        ] {
+            assert_eq!(elements(broken), Err(Unreadable), "{broken}");
+        }
     }
 }

@@ -26,8 +26,18 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn start() -> Self {
+        Self::of(Site::new())
+    }
+
+    /// A program with so many places for connections.
+    pub(crate) fn with_places(places: usize) -> Self {
+        let places = places.to_string();
+        Self::of(Site::new().env("REMINT__LIMITS__MAX_CONNECTIONS", &places))
+    }
+
+    fn of(site: Site) -> Self {
         let signed = Authority::new("ca").sign();
-        let server = Site::new()
+        let server = site
             .connector("gitlab", "")
             .tables("[server.tls]\nlisten = [\"127.0.0.1:0\"]\ncert_file = \"c\"\nkey_file = \"k\"")
             .file("c", &signed.chain)

@@ -1,11 +1,15 @@
 //! Clients that begin and do not go on.
 
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
 use crate::bench::{Bench, connect};
 
 /// How many clients of each kind.
 const EACH: usize = 200;
+
+/// How many connections there may be where they are all taken.
+const PLACES: usize = 50;
 
 const HEAD: &str = "POST /token HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -48,6 +52,47 @@ fn slow_heads_bodies_and_handshakes_stop_nobody() {
     });
     assert!(bench.closed("handshake") >= 2 * EACH as u64);
     assert!(bench.closed("head_timeout") >= 2 * EACH as u64);
+}
+
+/// The head of an HTTP/2 request whose body follows; each field has its name from HPACK's table.
+fn open_post(stream: u8) -> Vec<u8> {
+    let fields = b"\x02\x04POST\x06\x04http\x01\x01a\x04\x06/token\x0f\x10\x10application/json";
+    let length = u8::try_from(fields.len()).unwrap();
+    [&[0, 0, length, 1, 4, 0, 0, 0, stream], &fields[..]].concat()
+}
+
+/// More slow clients than there are places, which begin new requests all the time and come back when they are closed.
+#[test]
+fn slow_clients_on_every_place_stop_nobody() {
+    let bench = Bench::with_places(PLACES);
+    bench.serves_during(|| {
+        let h2_body = [PREFACE, &open_post(1)].concat();
+        let begin = |client: usize| {
+            let mut stream = bench.connect();
+            let bytes = if client.is_multiple_of(2) {
+                &h2_body[..]
+            } else {
+                HEAD.as_bytes()
+            };
+            stream.write_all(bytes).unwrap();
+            stream
+        };
+        let mut clients: Vec<_> = (0..2 * PLACES).map(begin).collect();
+        for round in 1..10 {
+            std::thread::sleep(Duration::from_millis(200));
+            for (client, stream) in clients.iter_mut().enumerate() {
+                let more = if client.is_multiple_of(2) {
+                    open_post(2 * round + 1)
+                } else {
+                    b"x: y\r\n".to_vec()
+                };
+                if stream.write_all(&more).is_err() {
+                    *stream = begin(client);
+                }
+            }
+        }
+    });
+    assert!(bench.closed("limit") >= PLACES as u64);
 }
 
 #[test]

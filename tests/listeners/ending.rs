@@ -1,7 +1,11 @@
 //! The end: the main listeners drain first, and the others tell so until that is done.
 
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
+use bytes::Bytes;
+use h2::SendStream;
+use h2::client::{ResponseFuture, SendRequest};
 use serde_json::json;
 
 use crate::server::{Reply, Server, Site, Stream, connect, get, text, until};
@@ -157,6 +161,60 @@ fn under_load_nothing_that_was_accepted_is_lost() {
     server.terminate();
     let replies = callers.into_iter().map(|caller| caller.join().unwrap());
     assert!(replies.sum::<u32>() > 100);
+    let said = server.until("stopped");
+    assert!(
+        !said.iter().any(|line| line.contains("cut off")),
+        "{said:?}"
+    );
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+/// How many connections, and how many requests on each.
+const MANY: (usize, usize) = (50, 5);
+
+/// A request over HTTP/2 whose body does not end yet.
+async fn open_request(requests: &SendRequest<Bytes>) -> (ResponseFuture, SendStream<Bytes>) {
+    let request = http::Request::post("http://a/dex/token")
+        .header("content-type", "application/json")
+        .body(())
+        .unwrap();
+    let mut requests = requests.clone().ready().await.unwrap();
+    requests.send_request(request, false).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_end_late_in_a_shutdown_are_answered() {
+    let site = Site::new("listen = [\"127.0.0.1:0\"]");
+    let server = Server::start(&site);
+    let address = server.main();
+    let mut open = Vec::new();
+    for _ in 0..MANY.0 {
+        let place = address.trim_start_matches("http://");
+        let stream = tokio::net::TcpStream::connect(place).await.unwrap();
+        let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        for _ in 0..MANY.1 {
+            open.push(open_request(&requests).await);
+        }
+        // Its reply says that those before it have arrived.
+        let (reply, mut body) = open_request(&requests).await;
+        body.send_data(Bytes::from_static(b"{}"), true).unwrap();
+        assert_eq!(reply.await.unwrap().status(), 400);
+    }
+    server.terminate();
+    until("no new requests", || connect(&address).is_err());
+    // Behind the time that clients have for a first request.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    for (_, body) in &mut open {
+        body.send_data(Bytes::from_static(b"{}"), true).unwrap();
+    }
+    for (reply, _) in open {
+        let mut reply = reply.await.unwrap();
+        assert_eq!(reply.status(), 400);
+        while let Some(part) = reply.body_mut().data().await {
+            part.unwrap();
+        }
+    }
     let said = server.until("stopped");
     assert!(
         !said.iter().any(|line| line.contains("cut off")),

@@ -9,15 +9,16 @@ use std::process::{Command, Stdio};
 use crate::authority::Authority;
 use crate::server::{Server, Site, get, text};
 
-/// `serve` with two sockets, passed as systemd does it, under these names.
+/// `serve` with as many of the sockets as there are names, passed as systemd does it.
 fn passing(site: &Site, names: &str, sockets: [OwnedFd; 2]) -> Command {
     let script = "exec 3<&0 4<&1 </dev/null >/dev/null; \
-        LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" serve";
+        LISTEN_PID=$$ exec \"$0\" serve";
     let [first, second] = sockets;
     let mut command = Command::new("sh");
     command
         .args(["-c", script, env!("CARGO_BIN_EXE_remint")])
         .env("LISTEN_FDNAMES", names)
+        .env("LISTEN_FDS", names.split(':').count().to_string())
         .current_dir(site.path(""))
         .stdin(Stdio::from(first))
         .stdout(Stdio::from(second));
@@ -35,7 +36,7 @@ fn sockets_that_are_passed_take_the_place_of_the_configured_ones() {
     let path = site.path("passed.sock");
     let unix = UnixListener::bind(&path).unwrap();
     let (address, socket) = tcp();
-    let server = Server::of(passing(&site, "admin:remint.socket", [socket, unix.into()]));
+    let server = Server::of(passing(&site, "admin:main", [socket, unix.into()]));
     assert_eq!(server.on(" admin on "), [format!("http://{address}")]);
     assert_eq!(
         server.on(" listening on "),
@@ -65,6 +66,19 @@ fn sockets_for_tls_get_it() {
         2,
         "the plain one is opened as configured: {main:?}"
     );
+    // Taken for a main one, a socket that was meant for TLS would speak without.
+    let run = passing(&site, "remint.socket", [tcp().1, tcp().1]).output();
+    let run = run.unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    assert!(text(&run.stderr).contains("a socket without a name"));
+}
+
+#[test]
+fn a_single_socket_needs_no_name() {
+    let site = Site::new("listen = [\"127.0.0.1:0\"]");
+    let (address, socket) = tcp();
+    let server = Server::of(passing(&site, "remint.socket", [socket, tcp().1]));
+    assert_eq!(server.on(" listening on "), [format!("http://{address}")]);
 }
 
 #[test]
@@ -76,6 +90,11 @@ fn sockets_that_cannot_be_used_end_the_start() {
             "main:web",
             tcp().1,
             "set FileDescriptorName= to one of main, metadata",
+        ),
+        (
+            "admin:remint.socket",
+            tcp().1,
+            "a socket without a name, and it could be for more than one thing",
         ),
         ("main:tls", tcp().1, "there is no [server.tls]"),
         ("main:admin", datagram(), "cannot be used"),

@@ -50,6 +50,9 @@ forwarded: by=10.0.0.1;For=\"[2001:db8::7]:99\"           => [2001:db8::7]:99
 forwarded: for=1.1.1.1, for=203.0.113.7, for=10.1.2.3     => 203.0.113.7
 forwarded: for=unknown                                    => -
 forwarded: for=\"203.0.113.7                              => -
+forwarded: for=9.9.9.9;x=\", for=203.0.113.7               => -
+forwarded: for=9.9.9.9;x=\", for=\"[2001:db8::7]:9\"        => -
+forwarded: for=9.9.9.9;x=\" | forwarded: for=203.0.113.7   => 203.0.113.7
 forwarded: ;=,;=                                          => -
 x-forwarded-for: 203.0.113.7 | forwarded: for=203.0.113.7 => 203.0.113.7
 x-forwarded-for: 203.0.113.7 | forwarded: for=1.1.1.1     => -
@@ -121,4 +124,18 @@ fn the_scheme_of_from_request_is_that_of_the_request_or_of_a_trusted_proxy() {
             assert_eq!(issuer, format!("{scheme}://sts.example.com"), "{proto}");
         }
     }
+}
+
+#[test]
+fn the_host_of_an_absolute_target_counts() {
+    let site = Site::new("listen = [\"127.0.0.1:0\"]");
+    site.issue_from_request();
+    let server = Server::start(&site);
+    let mut stream = connect(&server.main()).unwrap();
+    let head = "GET http://sts.example.com/.well-known/openid-configuration HTTP/1.1\r\nhost: other.example.com\r\nconnection: close\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    let issuer = Reply::parse(&reply).json()["issuer"].clone();
+    assert_eq!(issuer, "http://sts.example.com");
 }

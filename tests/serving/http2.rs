@@ -8,6 +8,7 @@ use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{Request, Response};
 use remint::http::serve::{Closed, Drained, Limits};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -148,11 +149,7 @@ async fn a_head_that_does_not_end_closes_the_connection() {
     let frames = "\0\0\0\x04\0\0\0\0\0\0\0\x03\x01\x05\0\0\0\x01x";
     client.send(frames).await;
     let mut rest = Vec::new();
-    let _ = soon(tokio::io::AsyncReadExt::read_to_end(
-        &mut client.0,
-        &mut rest,
-    ))
-    .await;
+    let _ = soon(client.0.read_to_end(&mut rest)).await;
     assert_eq!(server.counts.closed(Closed::Head), 1);
     // A part of the preface is a part of a head, too.
     let mut client = server.connect().await;
@@ -191,9 +188,16 @@ async fn a_client_that_says_nothing_after_the_preface_is_closed() {
         ..lax()
     })
     .await;
-    let two = Two::connect(server.addr).await;
-    let _ = soon(two.ended).await.unwrap();
+    let mut client = server.connect().await;
+    client
+        .send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await;
+    let mut rest = Vec::new();
+    soon(client.0.read_to_end(&mut rest)).await.unwrap();
     assert_eq!(server.counts.closed(Closed::Idle), 1);
+    // It says GOAWAY before it goes.
+    let goaway = [0, 0, 8, 7, 0, 0, 0, 0, 0];
+    assert!(rest.windows(9).any(|part| part == goaway), "{rest:?}");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ pub(super) fn check(server: &Server, problems: &mut Problems) {
     }
     if let Some(tls) = &server.tls {
         check_tls(tls, problems);
+        check_required(server, tls, problems);
     }
     if let Some(everybody) = server.trusted_proxies.widest() {
         problems.warning(
@@ -68,6 +69,28 @@ fn check_tls(tls: &Tls, problems: &mut Problems) {
         problems.note(
             "server.tls.client_auth",
             "\"optional\" serves clients without a certificate, too: \"required\" refuses them",
+        );
+    }
+}
+
+/// What `client_auth = "required"` does not reach, and whom it shuts out.
+fn check_required(server: &Server, tls: &Tls, problems: &mut Problems) {
+    if tls.client_auth != ClientAuth::Required {
+        return;
+    }
+    for (index, address) in server.listen.iter().enumerate() {
+        if matches!(address, Address::Tcp(_)) {
+            problems.warning(
+                format!("server.listen[{index}]"),
+                format!("\"{address}\" (the default, if you wrote none) exchanges tokens without TLS and client certificates, though server.tls.client_auth = \"required\": write listen = [] if all callers come over TLS"),
+            );
+        }
+    }
+    let plain = server.listen.len() + server.metadata_listen.len() + tls.metadata_listen.len();
+    if plain == 0 && server.admin_listen.is_none() {
+        problems.warning(
+            "server.admin_listen",
+            "is not set, and all other listeners require client certificates, which `remint health` has none of: write one for it, such as \"unix:/run/remint/admin.sock\"",
         );
     }
 }

@@ -18,6 +18,9 @@ use super::streams::Streams;
 /// How long a client that has connected may take to send its first request once the listeners are closed.
 const LAST_REQUEST: u64 = 1000;
 
+/// How long the server may take to hand on the beginning of a reply.
+const SENDING: u64 = 100;
+
 /// After how long an idle HTTP/1 connection gives its buffers back.
 const REST: u64 = 250;
 
@@ -85,6 +88,8 @@ pub(super) struct Activity {
     shared: Arc<Shared>,
     /// Whether hyper knows that this request is the last one.
     told: AtomicBool,
+    /// Whether hyper is to take it that the client has closed.
+    hung_up: AtomicBool,
     /// Whether an idle connection has given its buffers back.
     resting: AtomicBool,
     /// The requests of an HTTP/2 connection; unset while it is not known to be one.
@@ -117,6 +122,7 @@ impl Activity {
             body_reader: AtomicWaker::new(),
             shared,
             told: AtomicBool::new(false),
+            hung_up: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             streams: OnceLock::new(),
             head_since: AtomicU64::new(0),
@@ -192,7 +198,10 @@ impl Activity {
     /// Since when the connection only waits for its client, to send something or to take something, if it does.
     pub(super) fn waits_since(&self) -> Option<u64> {
         if let Some(streams) = self.streams.get() {
-            return streams.waiting().map(|(since, _)| since);
+            let (since, _) = streams.waiting()?;
+            // A reply may be on its way to the socket.
+            let is_sent = streams.oldest_reply().is_none() || self.now() >= since + SENDING;
+            return is_sent.then_some(since);
         }
         match self.stage() {
             (Stage::Fresh | Stage::Idle | Stage::Head, since) => Some(since),
@@ -327,6 +336,16 @@ impl Activity {
     /// Whether it is for the caller to tell hyper that this request is the last one: true once.
     pub(super) fn tell_once(&self) -> bool {
         !self.told.swap(true, Relaxed)
+    }
+
+    /// From now on the connection reads as if its client had closed it.
+    pub(super) fn hang_up(&self) {
+        self.hung_up.store(true, Relaxed);
+    }
+
+    /// Whether it does.
+    pub(super) fn has_hung_up(&self) -> bool {
+        self.hung_up.load(Relaxed)
     }
 
     /// The buffers of the idle connection are gone.

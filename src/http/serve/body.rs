@@ -198,10 +198,11 @@ impl Drop for LastByte {
 
 impl<B> ReplyBody<B> {
     pub(super) fn new(body: B, activity: Arc<Activity>) -> Self {
-        let _at = LastByte(activity);
         Self {
             body,
-            end: End::Connection { _at },
+            end: End::Connection {
+                _at: LastByte(activity),
+            },
             last: None,
             is_head: false,
         }

@@ -124,6 +124,9 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.activity.has_hung_up() {
+            return Poll::Ready(Ok(()));
+        }
         let held = this.first.get(this.given..this.filled).unwrap_or_default();
         if !held.is_empty() {
             let given = held.len().min(buf.remaining());

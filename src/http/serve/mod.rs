@@ -28,7 +28,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
 use hyper::body::Body;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
@@ -123,7 +124,14 @@ struct Origin {
 }
 
 impl Origin {
+    /// Says it of `request`, and names its host where routes look for it: the authority of a target is it, and a
+    /// `Host` beside that does not count (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
     fn mark<B>(self, request: &mut Request<B>) {
+        let authority = request.uri().authority();
+        let host = authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        if let Some(host) = host {
+            request.headers_mut().insert(HOST, host);
+        }
         request.extensions_mut().insert(self.peer);
         if self.over_tls {
             request.extensions_mut().insert(OverTls);

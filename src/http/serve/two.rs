@@ -9,8 +9,8 @@ use std::task::Poll;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::ready;
-use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderValue, Method, Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http2;
 use hyper::service::{Service, service_fn};
@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use super::activity::Activity;
+use super::activity::{Activity, Overdue};
 use super::body::{ReplyBody, Replying, RequestBody};
 use super::connection::{End, poll_overdue};
 use super::in_flight::InFlight;
@@ -77,6 +77,14 @@ where
         Poll::Pending
     })
     .await;
+    if !matches!(end, End::Http(_) | End::Overdue(Overdue::Write)) {
+        // hyper takes its leave, and the client learns that nothing is missing.
+        activity.hang_up();
+        if !told {
+            connection.as_mut().graceful_shutdown();
+        }
+        let _ = connection.as_mut().now_or_never();
+    }
     if activity.is_abused() {
         return End::Abused;
     }
@@ -125,7 +133,6 @@ where
         let is_head = request.method() == Method::HEAD;
         let mut request = request.map(|body| RequestBody::until(body, deadline, &stream));
         origin.mark(&mut request);
-        name_host(&mut request);
         let reply = service.call(request);
         async move {
             let mut reply = reply.await.map_err(Into::into)?;
@@ -138,13 +145,4 @@ where
         }
         .boxed()
     })
-}
-
-/// Puts `:authority` where HTTP/1 has it; a `Host` beside it does not count (RFC 9113 §8.3.1).
-fn name_host<B>(request: &mut Request<B>) {
-    let authority = request.uri().authority();
-    let host = authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    if let Some(host) = host {
-        request.headers_mut().insert(HOST, host);
-    }
 }
