@@ -413,17 +413,17 @@ fn guards(
     let before = old.map(|old| old.replay.as_ref());
     let replay = Arc::new(Replay::new(&settings.replay, clock(), before, problems)?);
     let limits = settings.limits;
-    Some(match old.filter(|old| old.limits == limits) {
-        Some(old) => Guards {
-            replay,
-            ..old.clone()
-        },
-        None => Guards {
-            limiter: Arc::new(Limiter::new(&limits, clock())),
-            gate: Gate::new(limits.max_concurrent),
-            replay,
-            limits,
-        },
+    let rates = |limits: &config::Limits| (limits.rate_per_address, limits.rate_per_client);
+    let same_rates = old.filter(|old| rates(&old.limits) == rates(&limits));
+    let same_gate = old.filter(|old| old.limits.max_concurrent == limits.max_concurrent);
+    Some(Guards {
+        limiter: same_rates.map_or_else(
+            || Arc::new(Limiter::new(&limits, clock())),
+            |old| Arc::clone(&old.limiter),
+        ),
+        gate: same_gate.map_or_else(|| Gate::new(limits.max_concurrent), |old| old.gate.clone()),
+        replay,
+        limits,
     })
 }
 

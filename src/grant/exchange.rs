@@ -120,6 +120,10 @@ impl Exchange {
         let issuable = issuable
             .ok_or_else(|| Refusal::new(Reason::Internal, "the decision was not completed"))?;
         // After every other decision, so that a refused request does not use up its token.
+        // A store that hangs must not use up the permits of those who do not need it. None is taken again: a request
+        // that was refused one now would have used up its token.
+        let waits = self.replay.is_remote() && !issuable.uses.is_empty();
+        let _permit = issuable.permit.filter(|_| !waits);
         event.replay = self.replay.record(&issuable.uses).await?;
         let issued = self.minter.sign(issuable.token).await?;
         event.issued(&issued);

@@ -139,6 +139,11 @@ impl Replay {
         }
     }
 
+    /// Whether recording waits for somebody else.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.store, Store::Redis(_))
+    }
+
     /// How many uses the memory holds; with a store there are none.
     pub fn entries(&self) -> usize {
         match &self.store {

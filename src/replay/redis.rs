@@ -38,6 +38,8 @@ pub(super) struct Redis {
     shown: String,
     connection: Mutex<Option<ConnectionManager>>,
     failing: AtomicBool,
+    /// Whether the log says that the store refuses some requests.
+    told: AtomicBool,
     /// When to ask again after a failure, in milliseconds of the monotonic clock; zero while all is well.
     retry_at: AtomicU64,
 }
@@ -53,6 +55,7 @@ impl Redis {
             shown: url.to_string(),
             connection: Mutex::default(),
             failing: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             retry_at: AtomicU64::new(0),
         })
     }
@@ -74,6 +77,13 @@ impl Redis {
                 } else {
                     Answer::Seen
                 }
+            }
+            Ok(Err(error)) if concerns_one(&error) => {
+                if !self.told.swap(true, Ordering::Relaxed) {
+                    let store = &self.shown;
+                    tracing::warn!(target: "replay", store, cause = %error, "the store of used tokens refuses some requests: allow SET and EVAL, and use no cluster");
+                }
+                Answer::Unknown
             }
             Ok(Err(error)) => self.fail(&error.to_string(), monotonic),
             Err(_) => self.fail("it did not answer in time", monotonic),
@@ -98,7 +108,10 @@ impl Redis {
     fn fail(&self, cause: &str, now: Duration) -> Answer {
         // The crate makes a new connection only after some kinds of errors.
         *self.shared() = None;
-        self.retry_at.store(millis(now + PAUSE), Ordering::Relaxed);
+        // `now` is when the request began: one that was not answered in time ends after it by all its patience. A
+        // later time, which a request that tries again has set, stays.
+        let retry_at = millis(now + PATIENCE + PAUSE);
+        self.retry_at.fetch_max(retry_at, Ordering::Relaxed);
         if !self.failing.swap(true, Ordering::Relaxed) {
             tracing::warn!(target: "replay", store = self.shown, cause, "the store of used tokens cannot be asked");
         }
@@ -143,6 +156,15 @@ impl Redis {
         let recorded: i64 = eval.query_async(&mut connection).await?;
         Ok(recorded == 1)
     }
+}
+
+/// Whether the store answers, but refuses the keys or the command of this request: others may fare better.
+fn concerns_one(error: &RedisError) -> bool {
+    use redis::ServerErrorKind::{Ask, CrossSlot, Moved, NoPerm};
+    matches!(
+        error.kind(),
+        redis::ErrorKind::Server(NoPerm | CrossSlot | Moved | Ask)
+    )
 }
 
 /// One attempt for each request: more of them are further requests.

@@ -1,11 +1,15 @@
 //! What is recorded of a token: a digest that names it, and until when it counts.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 
 use crate::config::ReplayMode;
 use crate::jose::Verified;
+
+/// Longer than a request waits between the check of a token's `exp` and its record.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How often the tokens of a connector can be used, and for how long that is remembered.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,8 @@ impl Rule {
     /// The rule of a connector. A token that may be outlived is accepted within the leeway after its `exp`, and the
     /// clocks of replicas may differ as much again.
     pub fn new(mode: ReplayMode, leeway: Duration, outlives: bool) -> Self {
+        // A request may wait for keys between the check of `exp` and its record.
+        let leeway = leeway.max(LONGEST_WAIT);
         let after = if outlives { leeway * 2 } else { leeway };
         Self { mode, after }
     }
@@ -61,7 +67,8 @@ impl Uses {
             add(None);
         }
         // A use must not meet itself.
-        self.0.sort_unstable();
+        self.0
+            .sort_unstable_by_key(|one| (one.key, Reverse(one.until)));
         self.0.dedup_by_key(|one| one.key);
     }
 
