@@ -495,6 +495,21 @@ fn what_goes_past_required_client_certificates_is_a_warning() {
 }
 
 #[test]
+fn one_issuer_with_two_kinds_of_replay_is_a_warning() {
+    let first = GOOD.split_once("[[connectors]]").unwrap().1;
+    let both = |own: &str, other: &str| {
+        let second = first.replace("\"gitlab\"", "\"b\"\nsubject_prefix = \"b:\"");
+        let lines = format!("replay = \"{own}\"\n[[connectors]]{second}replay = \"{other}\"");
+        Run::toml(&with("", &lines))
+    };
+    let words = ["connectors[0]", "the same issuer"];
+    let path = "connectors[1].replay";
+    both("once", "once_per_audience").only(Severity::Warning, path, &words, "mixed");
+    both("once", "once").clean();
+    both("off", "once").clean();
+}
+
+#[test]
 fn an_admin_listener_that_others_reach_is_a_warning() {
     for open in ["0.0.0.0:9090", "[::]:9090", "host.example.com:9090"] {
         let run = Run::toml(&with(&format!("server.admin_listen = {open:?}"), ""));
