@@ -15,7 +15,7 @@ use crate::grant::{
     ClientCredentials, Connector, Connectors, Exchange, Grant, Grants, Minter, TokenExchange,
 };
 use crate::http::{
-    self, Current, Guards, Health, Issuers, Lasting, Public, Role, RouteService, Site, Standing,
+    Current, Front, Guards, Issuers, Lasting, Public, Role, RouteService, Site, Standing,
 };
 use crate::jose::{Choice, Keyring, Moment};
 use crate::limits::{Gate, Limiter};
@@ -77,35 +77,6 @@ pub struct App {
     surroundings: Surroundings,
 }
 
-/// The ways into an instance, which stay the same over all its configurations; clones are the same instance.
-#[derive(Clone, Debug)]
-pub struct Front {
-    current: Arc<Current>,
-    lasting: Arc<Lasting>,
-}
-
-impl Front {
-    /// What a listener of this role serves.
-    pub fn routes_for(&self, role: Role) -> BoxedFilter<(Response,)> {
-        http::routes(Arc::clone(&self.current), role)
-    }
-
-    /// Where the accept loops of each role count their connections.
-    pub fn connections(&self) -> &http::Connections {
-        &self.lasting.metrics.connections
-    }
-
-    /// Makes `/healthz` say that new work should go elsewhere.
-    pub fn drain(&self) {
-        self.lasting.drain();
-    }
-
-    /// Whether new work should go elsewhere.
-    pub fn is_draining(&self) -> bool {
-        self.lasting.is_draining()
-    }
-}
-
 /// Everything that was compiled, before it is put together.
 struct Parts {
     connectors: Arc<Connectors>,
@@ -156,45 +127,22 @@ impl Parts {
             config::Issuer::Listed(issuers) => Issuers::listed(issuers, &publics).ok()?,
             config::Issuer::FromRequest => Issuers::FromRequest(Box::new(publics)),
         };
-        let state = State {
-            degraded: Arc::clone(&self.degraded),
-            lasting: Arc::clone(lasting),
-        };
         Some(Site {
             grants,
             exchange,
             issuers,
             guards: guards.clone(),
             proxies: settings.server.trusted_proxies.clone(),
-            health: Arc::new(state),
+            degraded: Arc::clone(&self.degraded),
+            lasting: Arc::clone(lasting),
             clock: Arc::clone(clock),
             random: Arc::clone(random),
-            sampled: Arc::clone(&lasting.sampled),
-            metrics: Arc::clone(&lasting.metrics),
             standing: Standing::new(
                 Arc::clone(&self.connectors),
                 Arc::clone(&self.keyring),
                 Arc::clone(clock),
             ),
-            reloads: Arc::clone(&lasting.reloads),
         })
-    }
-}
-
-/// What health is judged by.
-#[derive(Debug)]
-struct State {
-    degraded: Arc<Degraded>,
-    lasting: Arc<Lasting>,
-}
-
-impl Health for State {
-    fn is_whole(&self) -> bool {
-        self.degraded.is_none() && self.lasting.reloads.is_current()
-    }
-
-    fn is_draining(&self) -> bool {
-        self.lasting.is_draining()
     }
 }
 

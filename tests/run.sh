@@ -59,7 +59,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
 say "tests"
 cargo test --locked
 say "tests with a store of used tokens"
-cargo test --locked --features redis --test limits store
+cargo test --locked --features redis --lib --test limits -- store replay::redis
 say "benchmark, unmeasured"
 cargo test --locked --bench throughput -- --smoke
 if has cargo-deny; then

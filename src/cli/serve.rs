@@ -13,10 +13,10 @@ use tokio::sync::watch;
 use super::listeners::Listeners;
 use super::reload::{Hangup, InForce, Reloading};
 use super::{BAD_CONFIG, LogFormat, activation, descriptors, load, logging, notify, out};
-use crate::app::{App, Front};
+use crate::app::App;
 use crate::config::{self, Issuer};
-use crate::http::Role;
 use crate::http::serve::{Drained, Limits, Listener, serve_counted};
+use crate::http::{Front, Role};
 use crate::upstream::Upstreams;
 
 /// How long the main listeners stay open once readiness says 503, so that load balancers see it.

@@ -27,6 +27,12 @@ pub struct Replay {
 pub struct StoreUrl(Url);
 
 impl StoreUrl {
+    /// A URL for tests.
+    #[cfg(all(test, feature = "redis"))]
+    pub(crate) fn of(url: Url) -> Self {
+        Self(url)
+    }
+
     /// The whole URL, password included: for connecting, not for a log.
     pub fn secret(&self) -> &str {
         self.0.as_str()

@@ -11,13 +11,13 @@ use crate::upstream::{SourceState, SourceStatus};
 pub(super) fn find(site: &Site, path: &str) -> Option<(StatusCode, &'static str)> {
     match path {
         "/healthz/live" => Some((StatusCode::OK, "ok")),
-        "/healthz" | "/healthz/ready" if site.health.is_draining() => {
+        "/healthz" | "/healthz/ready" if site.lasting.is_draining() => {
             Some((StatusCode::SERVICE_UNAVAILABLE, "draining"))
         }
         "/healthz" | "/healthz/ready" if !signs(site) => {
             Some((StatusCode::SERVICE_UNAVAILABLE, "no_signing_key"))
         }
-        "/healthz" | "/healthz/ready" if site.health.is_whole() => Some((StatusCode::OK, "ok")),
+        "/healthz" | "/healthz/ready" if site.is_whole() => Some((StatusCode::OK, "ok")),
         "/healthz" | "/healthz/ready" => Some((StatusCode::OK, "degraded")),
         _ => None,
     }
@@ -49,7 +49,7 @@ pub(super) fn detailed(site: &Site, word: &str) -> Value {
         .collect();
     json!({
         "status": word,
-        "draining": site.health.is_draining(),
+        "draining": site.lasting.is_draining(),
         "configuration": configuration(site),
         "signing": signing,
         "keys": keys,
@@ -59,7 +59,7 @@ pub(super) fn detailed(site: &Site, word: &str) -> Value {
 
 /// Whether the configuration in force is the one that was read last, and if not, why.
 fn configuration(site: &Site) -> Value {
-    match site.reloads.rejected() {
+    match site.lasting.reloads.rejected() {
         None => json!({ "state": "current" }),
         Some(rejected) => {
             let since = site.clock.monotonic().saturating_sub(rejected.at);

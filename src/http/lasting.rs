@@ -9,9 +9,9 @@ use super::{Metrics, Reloads, Sampled};
 #[derive(Debug)]
 pub struct Lasting {
     /// What is counted, and where the accept loops count.
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     /// Refusals too cheap for an audit event each.
-    pub sampled: Arc<Sampled>,
+    pub sampled: Sampled,
     /// How reloads went.
     pub reloads: Arc<Reloads>,
     draining: AtomicBool,
@@ -28,8 +28,8 @@ impl Lasting {
     pub fn new() -> Self {
         let reloads = Arc::<Reloads>::default();
         Self {
-            metrics: Arc::new(Metrics::new(&reloads)),
-            sampled: Arc::default(),
+            metrics: Metrics::new(&reloads),
+            sampled: Sampled::default(),
             reloads,
             draining: AtomicBool::new(false),
         }

@@ -124,7 +124,7 @@ async fn answer(
             reply::health(status, &health::detailed(site, word))
         }
         Ok(Some(Route::Health(status, word))) => reply::health(status, &health::brief(word)),
-        Ok(Some(Route::Metrics)) => reply::metrics(site.metrics.text(site)),
+        Ok(Some(Route::Metrics)) => reply::metrics(site.lasting.metrics.text(site)),
         Ok(None) => {
             let refusal = Refusal::new(Reason::NotFound, "there is nothing at this path");
             reply::refusal(&refusal, Dialect::OAuth, id)

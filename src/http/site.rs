@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::sampled::Sampled;
-use super::{Guards, Issuers, Metrics, Reloads, Standing};
+use super::{Guards, Issuers, Lasting, Standing};
 use crate::clock::Clock;
 use crate::config::Proxies;
 use crate::grant::{Exchange, Grants};
 use crate::random::Random;
+use crate::upstream::Degraded;
 
 /// What the routes of one issuer work with.
 #[derive(Debug)]
@@ -22,27 +22,21 @@ pub struct Site {
     pub proxies: Proxies,
     /// What callers may take up.
     pub guards: Guards,
-    /// Whether everything works.
-    pub health: Arc<dyn Health>,
+    /// Which sources of upstream keys fail.
+    pub degraded: Arc<Degraded>,
+    /// What outlives the site: what is counted, and whether it drains.
+    pub lasting: Arc<Lasting>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where request ids come from.
     pub random: Arc<dyn Random>,
-    /// Refusals too cheap for an audit event each; they outlive the site.
-    pub sampled: Arc<Sampled>,
-    /// What `/metrics` counts; it outlives the site.
-    pub metrics: Arc<Metrics>,
     /// What `/metrics` reads besides.
     pub standing: Standing,
-    /// How reloads went.
-    pub reloads: Arc<Reloads>,
 }
 
-/// What `/healthz` reports.
-pub trait Health: std::fmt::Debug + Send + Sync {
+impl Site {
     /// Whether everything works; where it does not, exchanges may still do.
-    fn is_whole(&self) -> bool;
-
-    /// Whether new work should go elsewhere.
-    fn is_draining(&self) -> bool;
+    pub(super) fn is_whole(&self) -> bool {
+        self.degraded.is_none() && self.lasting.reloads.is_current()
+    }
 }

@@ -124,11 +124,13 @@ fn record(
     result: Result<(), &Refusal>,
     took: Duration,
 ) {
-    site.metrics.decided(event, result, took);
+    site.lasting.metrics.decided(event, result, took);
     match result {
         Err(refusal) if refusal.reason.is_sampled() => {
             let clock = site.clock.as_ref();
-            site.sampled.count(refusal.reason, call.request_id, clock);
+            site.lasting
+                .sampled
+                .count(refusal.reason, call.request_id, clock);
         }
         result => {
             let facts = RequestFacts {

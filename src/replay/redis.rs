@@ -188,3 +188,23 @@ fn left(one: &Use, now: Duration) -> u64 {
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_failure_one_request_a_pause_asks_and_a_late_one_lets_in_no_more() {
+        let redis = Redis::new(&StoreUrl::of("redis://127.0.0.1:9".parse().unwrap())).unwrap();
+        let at = Duration::from_millis;
+        assert!(redis.may_ask(at(10_000)) && redis.may_ask(at(10_000)));
+        // Requests that began at 10 s gave up at 11 s: what counts is when they ended.
+        redis.fail("late", at(10_000));
+        assert!(!redis.may_ask(at(11_400)));
+        assert!(redis.may_ask(at(11_500)));
+        assert!(!redis.may_ask(at(11_500)));
+        redis.fail("later", at(10_100));
+        assert!(!redis.may_ask(at(12_900)));
+        assert!(redis.may_ask(at(13_000)));
+    }
+}

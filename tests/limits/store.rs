@@ -8,9 +8,10 @@ use std::thread;
 use serde_json::json;
 
 use crate::support::http::Reply;
+use crate::support::keys::RSA;
 use crate::support::server::{Server, Site};
-use crate::support::until;
-use crate::{exchange, job, metric};
+use crate::support::{shapes, tokens, until};
+use crate::{at_once, exchange, job, metric};
 
 const PASSWORD: &str = "hush-hush-hush";
 
@@ -224,6 +225,40 @@ fn while_the_store_is_away_requests_are_refused_and_nothing_is_forgotten() {
     said("the store of used tokens cannot be asked");
     said("the store of used tokens answers again");
     keeps_the_password(&one);
+}
+
+#[test]
+fn a_store_that_never_answers_holds_up_nobody_who_does_not_need_it() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", silent.local_addr().unwrap());
+    let other = "replay = \"off\"\nissuer = \"https://other.example\"";
+    let server = Site::new()
+        .env("REMINT__LIMITS__MAX_CONCURRENT", "1")
+        .tables(&format!("[replay]\nstore = \"{url}\""))
+        .connector("ci", "replay = \"once\"")
+        .connector("other", other)
+        .start();
+    let free = tokens::token(
+        &shapes::gitlab("https://other.example"),
+        &RSA,
+        "RS256",
+        "k1",
+    );
+    let replies = at_once(12, |number| {
+        let token = match number % 2 {
+            0 => named(&number.to_string()),
+            _ => free.clone(),
+        };
+        exchange(&server, &[], &token)
+    });
+    for (number, reply) in replies.iter().enumerate() {
+        if number % 2 == 0 {
+            let (status, _, reason) = reply.refusal();
+            assert_eq!((status, reason.as_str()), (503, "replay_store_unavailable"));
+        } else {
+            assert_eq!(reply.status, 200, "{}", reply.text());
+        }
+    }
 }
 
 #[test]
