@@ -31,7 +31,7 @@ use remint::grant::{Draft, Minter};
 use remint::jose::{Algorithm, Choice, Keyring, SigningAlgorithm, Unverified, VerifyingKey};
 use remint::oauth::TokenType;
 use remint::policy::cel::Root;
-use remint::policy::{Ask, Limits, Policy, Targets, Verdicts};
+use remint::policy::{Ask, Limits, NewClaims, Policy, Targets, Verdicts};
 use remint::random::SystemRandom;
 
 use keys::{P256, RSA};
@@ -130,6 +130,8 @@ fn mint_and_sign(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime");
     let now = SystemClock::new().unix();
+    let mut sub = NewClaims::default();
+    sub.set("sub", "project_path:acme/shop");
     for (name, alg) in [
         ("RS256", SigningAlgorithm::Rs256),
         ("ES256", SigningAlgorithm::Es256),
@@ -140,9 +142,7 @@ fn mint_and_sign(criterion: &mut Criterion) {
             alg,
             now,
             exp: now.as_secs() + 3600,
-            claims: [("sub".to_owned(), "project_path:acme/shop".into())]
-                .into_iter()
-                .collect(),
+            claims: sub.clone(),
         };
         if alg == SigningAlgorithm::Es256 {
             criterion.bench_function("mint", |bencher| {

@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench throughput` prints tables; `-- --json` the same for machines; `-- --smoke`
 //! sends a few requests each way and measures nothing worth reading. `-- --only TEXT` keeps to the rows
-//! whose name holds TEXT (or to `circumstances` or `saturated`), and `-- --server A --server B` measures these binaries against each other. The
+//! whose name holds TEXT (or to `circumstances` or `saturated`), `-- --turns N` takes N turns for each row
+//! instead of 9, and `-- --server A --server B` measures these binaries against each other. The
 //! server runs as its own process on core 0, the load comes from core 1. Only ratios within one run
 //! compare: machines differ, and so do moments.
 #![allow(
@@ -63,6 +64,7 @@ fn main() {
     let options = measure::Options {
         smoke: has("--smoke"),
         only: values("--only").pop(),
+        turns: values("--turns").pop().and_then(|turns| turns.parse().ok()),
         servers,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -20,6 +20,8 @@ pub(crate) struct Options {
     pub(crate) smoke: bool,
     /// Only rows whose name holds this, or `circumstances`, or `saturated`.
     pub(crate) only: Option<String>,
+    /// How often each row is measured.
+    pub(crate) turns: Option<usize>,
     /// The server binaries, the first of which the others are measured against.
     pub(crate) servers: Vec<PathBuf>,
 }
@@ -75,6 +77,7 @@ struct Bench<'a> {
 pub(crate) async fn all(options: &Options) -> Results {
     let this = std::env::current_exe().expect("its path");
     let (count, millis) = if options.smoke { (1, 1) } else { (9, 250) };
+    let count = options.turns.unwrap_or(count);
     let length = Duration::from_millis(millis);
     let mut bench = Bench {
         options,

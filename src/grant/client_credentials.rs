@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::mint::Draft;
 use super::registry::{Boxed, Caller, Grant, Redeem, Redeemed};
@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::SubjectFormat;
 use crate::jose::base64url;
 use crate::oauth::{CLIENT_CREDENTIALS, Form, Reason, Refusal, cut};
-use crate::policy::{Limits, Targets, cross_client, peer, subject};
+use crate::policy::{Limits, NewClaim, NewClaims, Targets, cross_client, peer, subject};
 
 /// The grant.
 #[derive(Debug)]
@@ -71,10 +71,10 @@ struct Asked<'a> {
 
 /// What the scopes of a request give.
 #[derive(Default)]
-struct Granted {
+struct Granted<'a> {
     /// Every granted scope, in the order asked.
     scopes: Vec<String>,
-    claims: Map<String, Value>,
+    claims: NewClaims<'a>,
     peers: Vec<String>,
     id_token: bool,
 }
@@ -99,9 +99,9 @@ impl Asked<'_> {
             SubjectFormat::Plain => client.id.to_string(),
             SubjectFormat::Dex => subject::dex(&client.id, ""),
         };
-        granted.claims.insert("sub".to_owned(), subject.into());
+        granted.claims.set("sub", subject);
         if let Some(nonce) = self.nonce {
-            granted.claims.insert("nonce".to_owned(), nonce.into());
+            granted.claims.set("nonce", nonce);
         }
         let identity = granted.id_token.then(|| granted.claims.clone());
         if !granted.peers.is_empty() {
@@ -109,12 +109,12 @@ impl Asked<'_> {
             let all = cross_client(self.targets.iter(), peers, &client.id);
             aud = all.into_iter().map(str::to_owned).collect();
             if aud.len() > 1 {
-                granted.claims.insert("azp".to_owned(), (*client.id).into());
+                granted.claims.set("azp", &*client.id);
             }
         }
         let issued = self.mint(caller.issuer, aud, granted.claims).await?;
         let id_token = if let Some(mut claims) = identity {
-            claims.insert("at_hash".to_owned(), at_hash(&issued.token).into());
+            claims.set("at_hash", at_hash(&issued.token));
             let aud = vec![client.id.to_string()];
             let id_token = self.mint(caller.issuer, aud, claims).await?;
             event.id_token_jti = Some(id_token.jti);
@@ -152,12 +152,11 @@ impl Asked<'_> {
         })
     }
 
-    fn grant_scopes(&self, client: &Client) -> Result<Granted, Refusal> {
+    fn grant_scopes<'a>(&self, client: &'a Client) -> Result<Granted<'a>, Refusal> {
         let mut granted = Granted::default();
         for scope in &self.scopes {
-            let mut give = |name: &str, value: Value| {
-                granted.claims.insert(name.to_owned(), value);
-            };
+            let mut give =
+                |name: &'static str, value: NewClaim<'a>| granted.claims.set(name, value);
             match scope.as_str() {
                 "openid" => granted.id_token = true,
                 "profile" => {
@@ -165,10 +164,10 @@ impl Asked<'_> {
                     give("preferred_username", client.name.as_str().into());
                 }
                 // A client has no mail address; Dex says so the same way.
-                "email" => give("email_verified", false.into()),
+                "email" => give("email_verified", Value::Bool(false).into()),
                 // Nothing is released, so nothing is granted.
                 "groups" if client.groups.is_empty() => continue,
-                "groups" => give("groups", client.groups.as_slice().into()),
+                "groups" => give("groups", Value::from(client.groups.as_slice()).into()),
                 other => match peer(other) {
                     Some(peer) if self.may_ask_for(peer, client) => {
                         granted.peers.push(peer.to_owned());
@@ -192,7 +191,7 @@ impl Asked<'_> {
         &self,
         issuer: &str,
         aud: Vec<String>,
-        claims: Map<String, Value>,
+        claims: NewClaims<'_>,
     ) -> Result<super::Issued, Refusal> {
         let minter = &self.grant.minter;
         let now = self.grant.clock.unix();

@@ -10,7 +10,7 @@ use super::subject::{self, Vouched};
 use super::{Connector, Connectors, Issued, Minter};
 use crate::clients::{Clients, Identity};
 use crate::clock::Clock;
-use crate::jose::{Keyring, Verified};
+use crate::jose::{Keyring, Member, Verified};
 use crate::limits::Permit;
 use crate::oauth::{Reason, Refusal, TokenType};
 use crate::policy::{Ask, Asker, Targets, Verdicts};
@@ -183,7 +183,7 @@ impl Exchange {
             return Ok(None);
         };
         if let Some(act) = act(&token, actor) {
-            decision.claims.insert("act".to_owned(), act);
+            decision.claims.set("act", act);
         }
         let own = (!connector.policy.outlives()).then(|| token.claims().exp());
         let bounds = own
@@ -329,16 +329,16 @@ fn is_alive(exp: u64, now: u64) -> Result<u64, Refusal> {
 
 /// `act` of the new token (RFC 8693 §4.1): the actor, and inside it who acted before.
 fn act(subject: &Verified, actor: Option<&Verified>) -> Option<Value> {
-    let before = subject.claims().members().get("act");
+    let before = subject.claims().members().get("act").map(Member::to_value);
     let Some(actor) = actor else {
-        return before.cloned();
+        return before;
     };
     let mut act = json!({
         "iss": actor.claims().text("iss"),
         "sub": actor.claims().text("sub"),
     });
     if let (Some(before), Value::Object(act)) = (before, &mut act) {
-        act.insert("act".to_owned(), before.clone());
+        act.insert("act".to_owned(), before);
     }
     Some(act)
 }

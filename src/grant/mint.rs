@@ -10,10 +10,14 @@ use super::turns::Turns;
 use crate::jose::{Keyring, LONGEST_TOKEN, SigningAlgorithm, SigningKey};
 use crate::limits::Gate;
 use crate::oauth::{Reason, Refusal};
+use crate::policy::NewClaims;
 use crate::random::{Random, uuid_v7};
 
 /// `nbf` lies this far before `iat`, since some verifiers allow no leeway; in seconds.
 const NOT_BEFORE: u64 = 5;
+
+/// As long as the JSON of the claims of most tokens is at most, in bytes.
+const USUAL_BODY: usize = 1024;
 
 /// The claims that every token has and nothing else sets.
 const REGISTERED: [&str; 6] = ["iss", "aud", "iat", "nbf", "exp", "jti"];
@@ -41,7 +45,7 @@ pub struct Draft<'a> {
     /// When it expires, in whole seconds since the Unix epoch.
     pub exp: u64,
     /// Every further claim.
-    pub claims: Map<String, Value>,
+    pub claims: NewClaims<'a>,
 }
 
 /// A token that only lacks its signature.
@@ -122,7 +126,9 @@ impl Minter {
             draft: &draft,
             jti: &jti,
         };
-        let body = serde_json::to_vec(&body).map_err(|_| defect())?;
+        let mut json = Vec::with_capacity(USUAL_BODY);
+        serde_json::to_writer(&mut json, &body).map_err(|_| defect())?;
+        let body = json;
         if key.token_length(body.len()) > LONGEST_TOKEN {
             return Err(Refusal::new(
                 Reason::TokenTooLarge,
@@ -186,7 +192,7 @@ impl Serialize for Body<'_> {
         map.serialize_entry("jti", self.jti)?;
         let granted = draft.claims.iter();
         // Configuration cannot name these; a token in which one stood twice would mean two things.
-        for (name, value) in granted.filter(|(name, _)| !REGISTERED.contains(&name.as_str())) {
+        for (name, value) in granted.filter(|(name, _)| !REGISTERED.contains(name)) {
             map.serialize_entry(name, value)?;
         }
         map.end()

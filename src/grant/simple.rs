@@ -1,10 +1,10 @@
 //! The simple exchange: a JSON body with the token in it, the new token as the reply (as oidc-token-proxy).
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::registry::Caller;
 use super::{Event, Exchange, Redeemed, Request, Secret};
-use crate::jose::{NotStrict, strict_object};
+use crate::jose::{Member, Members, NotStrict};
 use crate::oauth::{Reason, Refusal, TokenType};
 use crate::policy::Targets;
 
@@ -22,7 +22,7 @@ impl Simple {
 
     /// Reads the body.
     pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
-        let members = strict_object(body).map_err(|error| not_an_object(&error, body))?;
+        let members = Members::parse(body.to_vec()).map_err(|error| not_an_object(&error, body))?;
         let Some(token) = text(&members, "token")? else {
             return Err(Refusal::new(
                 Reason::ParameterMissing,
@@ -80,12 +80,11 @@ impl std::fmt::Debug for Simple {
 }
 
 /// A member that is a string; empty and null count as absent.
-fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
+fn text(members: &Members, name: &str) -> Result<Option<String>, Refusal> {
     match members.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(Refusal::new(
+        None | Some(Member::Other(Value::Null) | Member::Text("")) => Ok(None),
+        Some(Member::Text(text)) => Ok(Some(text.to_owned())),
+        Some(Member::Other(_)) => Err(Refusal::new(
             Reason::ParameterMalformed,
             format!("the member `{name}` is not a string"),
         )),

@@ -24,19 +24,30 @@ pub(super) async fn read(
         return Err(too_large());
     }
     let mut body = std::pin::pin!(body);
+    // Most bodies come in one piece, which is not copied.
+    let mut first = Bytes::new();
     let mut collected = BytesMut::new();
     while let Some(chunk) = body.next().await {
         let mut chunk = chunk.map_err(|error| broken_off(&error))?;
-        if collected.len() + chunk.remaining() > LARGEST {
+        let length = chunk.remaining();
+        if first.len().max(collected.len()) + length > LARGEST {
             return Err(too_large());
         }
-        while chunk.has_remaining() {
-            let part = chunk.chunk();
-            collected.extend_from_slice(part);
-            chunk.advance(part.len());
+        let chunk = chunk.copy_to_bytes(length);
+        if first.is_empty() {
+            first = chunk;
+            continue;
         }
+        if collected.is_empty() {
+            collected.extend_from_slice(&first);
+        }
+        collected.extend_from_slice(&chunk);
     }
-    Ok(collected.freeze())
+    Ok(if collected.is_empty() {
+        first
+    } else {
+        collected.freeze()
+    })
 }
 
 fn too_large() -> Refusal {

@@ -15,6 +15,9 @@ use super::{metrics, request_id};
 use crate::grant::Redeemed;
 use crate::oauth::{ErrorCode, Reason, Refusal, TokenResponse, TokenType, description_bytes};
 
+/// As long as what stands around the token in most replies, in bytes.
+const AROUND_TOKEN: usize = 256;
+
 /// Which mapping of refusals to statuses applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -38,7 +41,10 @@ pub(super) fn token(redeemed: &Redeemed, form: Form) -> Response {
                 scope: redeemed.scope.as_deref(),
                 id_token: redeemed.id_token.as_deref(),
             };
-            no_store(json_reply(StatusCode::OK, &object))
+            let mut body = Vec::with_capacity(issued.token.len() + AROUND_TOKEN);
+            // Writing to memory does not fail.
+            let _ = serde_json::to_writer(&mut body, &object);
+            no_store(with_type("application/json", body))
         }
     }
 }

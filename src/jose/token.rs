@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Algorithm, VerifyingKey, base64url, json};
+use super::{Algorithm, Member, Members, VerifyingKey, base64url};
 
 /// The longest token that is read, in bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
@@ -38,7 +38,7 @@ struct Header {
 /// The claims of a token, its times already known to be numbers.
 #[derive(Clone, Debug)]
 pub struct Claims {
-    members: Map<String, Value>,
+    members: Members,
     exp: f64,
     nbf: Option<f64>,
     iat: Option<f64>,
@@ -171,10 +171,10 @@ impl Verified {
 }
 
 impl Claims {
-    fn parse(members: Map<String, Value>) -> Result<Self, Malformed> {
+    fn parse(members: Members) -> Result<Self, Malformed> {
         let time = |name: &str| match members.get(name) {
             None => Ok(None),
-            Some(Value::Number(number)) => Ok(number.as_f64()),
+            Some(Member::Other(Value::Number(number))) => Ok(number.as_f64()),
             Some(_) => Err(Malformed(format!(
                 "has a claim `{name}` that is not a number"
             ))),
@@ -192,7 +192,7 @@ impl Claims {
     }
 
     /// All claims by name.
-    pub fn members(&self) -> &Map<String, Value> {
+    pub fn members(&self) -> &Members {
         &self.members
     }
 
@@ -219,20 +219,20 @@ impl Claims {
     /// The values of `aud`; `None` where it is absent, empty, or not a string or a list of strings.
     pub fn audiences(&self) -> Option<Vec<&str>> {
         match self.members.get("aud")? {
-            Value::String(one) => Some(vec![one]),
-            Value::Array(several) if !several.is_empty() => {
+            Member::Text(one) => Some(vec![one]),
+            Member::Other(Value::Array(several)) if !several.is_empty() => {
                 several.iter().map(Value::as_str).collect()
             }
-            _ => None,
+            Member::Other(_) => None,
         }
     }
 }
 
 impl Header {
-    fn parse(members: &Map<String, Value>) -> Result<Self, Malformed> {
+    fn parse(members: &Members) -> Result<Self, Malformed> {
         if let Some(name) = REFUSED_HEADERS
             .into_iter()
-            .find(|name| members.contains_key(*name))
+            .find(|name| members.get(name).is_some())
         {
             return Err(Malformed(format!(
                 "has the header member `{name}`, which is not accepted"
@@ -240,8 +240,8 @@ impl Header {
         }
         let text = |name: &str| match members.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(Malformed(format!(
+            Some(Member::Text(text)) => Ok(Some(text.to_owned())),
+            Some(Member::Other(_)) => Err(Malformed(format!(
                 "has a header member `{name}` that is not a string"
             ))),
         };
@@ -253,13 +253,13 @@ impl Header {
     }
 }
 
-fn object(part: &str, what: &str) -> Result<Map<String, Value>, Malformed> {
+fn object(part: &str, what: &str) -> Result<Members, Malformed> {
     let Some(bytes) = base64url::decode(part) else {
         return Err(Malformed(format!(
             "has a {what} that is not strict base64url"
         )));
     };
-    json::strict_object(&bytes).map_err(|cause| Malformed(format!("has a {what} that {cause}")))
+    Members::parse(bytes).map_err(|cause| Malformed(format!("has a {what} that {cause}")))
 }
 
 #[cfg(test)]

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
-
 use super::cel::{ClientView, RequestView};
-use super::{Targets, cross_client, peer};
+use super::{NewClaims, Targets, cross_client, peer};
 use crate::jose::SigningAlgorithm;
 use crate::oauth::TokenType;
 
@@ -79,13 +77,13 @@ impl<'a> Ask<'a> {
 
 /// What the new token says, times aside.
 #[derive(Debug)]
-pub struct Decision {
+pub struct Decision<'a> {
     /// The audiences, at least one.
     pub aud: Vec<String>,
     /// The key that signs, by its algorithm.
     pub alg: SigningAlgorithm,
     /// Every claim that the policy gives, `sub` among them.
-    pub claims: Map<String, Value>,
+    pub claims: NewClaims<'a>,
     /// The scopes granted, where these are not just what was asked.
     pub scope: Option<String>,
 }

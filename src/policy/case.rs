@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::acceptance::seen_audience;
 use super::cel::{Scope, Values, Verdict};
 use super::scopes::Granted;
 use super::terms::signing_alg;
-use super::{Ask, Condition, Decision, Policy, Rule, Terms, Verdicts};
-use crate::jose::{SigningAlgorithm, Verified};
+use super::{Ask, Condition, Decision, NewClaims, Policy, Rule, Terms, Verdicts};
+use crate::jose::{Member, Members, SigningAlgorithm, Verified};
 use crate::oauth::{Reason, Refusal};
 
 /// The audience and the scopes that a case grants.
@@ -91,11 +91,11 @@ impl<'a> Case<'a> {
     /// `signs` holds the algorithms that can sign, the default first.
     pub fn decide(
         &self,
-        terms: &Terms<'_>,
+        terms: &Terms<'a>,
         granting: Granting<'_>,
         signs: &[SigningAlgorithm],
         verdicts: &mut Verdicts,
-    ) -> Result<Option<Decision>, Refusal> {
+    ) -> Result<Option<Decision<'a>>, Refusal> {
         let alg = signing_alg(self.token, self.ask, terms.grants.alg, signs);
         let alg = verdicts.settle("signing alg", alg, |alg| {
             format!("the new token is signed with {alg}")
@@ -106,7 +106,7 @@ impl<'a> Case<'a> {
             .policy
             .map_claims(upstream, given, terms.grants, &self.scope);
         let claims = verdicts.settle("claims", claims, |claims| {
-            let names: Vec<_> = claims.keys().map(String::as_str).collect();
+            let names: Vec<_> = claims.iter().map(|(name, _)| name).collect();
             format!("given by the connector: {}", names.join(", "))
         })?;
         let (Some(aud), Some(alg), Some(mut claims)) = (granting.aud, alg, claims) else {
@@ -126,7 +126,7 @@ impl<'a> Case<'a> {
         &self,
         aud: Vec<String>,
         scopes: &Granted<'_>,
-        claims: &mut Map<String, Value>,
+        claims: &mut NewClaims<'a>,
     ) -> Vec<String> {
         let Some(client) = self.ask.client.filter(|_| !scopes.peers.is_empty()) else {
             return aud;
@@ -138,7 +138,7 @@ impl<'a> Case<'a> {
             .map(str::to_owned)
             .collect();
         if all.len() > 1 {
-            claims.insert("azp".to_owned(), client.id.into());
+            claims.set("azp", client.id);
         }
         all
     }
@@ -270,14 +270,11 @@ fn holds(condition: &Condition) -> String {
 }
 
 /// Every member of `may_act` equals the actor's claim of that name (RFC 8693 §4.4).
-fn may_act(subject: &Map<String, Value>, actor: &Map<String, Value>) -> bool {
-    subject
-        .get("may_act")
-        .and_then(Value::as_object)
-        .is_some_and(|named| {
-            !named.is_empty()
-                && named
-                    .iter()
-                    .all(|(name, value)| actor.get(name) == Some(value))
-        })
+fn may_act(subject: &Members, actor: &Members) -> bool {
+    let Some(Member::Other(Value::Object(named))) = subject.get("may_act") else {
+        return false;
+    };
+    let is_actors =
+        |(name, value): (&String, &Value)| actor.get(name).is_some_and(|claim| claim == *value);
+    !named.is_empty() && named.iter().all(is_actors)
 }

@@ -6,6 +6,7 @@ mod case;
 pub mod cel;
 mod claims;
 mod compile;
+mod new_claims;
 mod scopes;
 pub mod subject;
 mod target;
@@ -15,6 +16,7 @@ mod verdicts;
 
 pub use ask::{Ask, Asker, Decision};
 pub use case::{Case, Granting};
+pub use new_claims::{NewClaim, NewClaims};
 pub use scopes::{STANDARD as STANDARD_SCOPES, cross_client, peer};
 pub use target::Targets;
 pub use terms::Terms;

@@ -1,8 +1,9 @@
 //! Scopes as Dex has them, and the operator's own (RFC 6749 §3.3).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{Ask, Policy, Terms};
+use super::{Ask, NewClaim, NewClaims, Policy, Terms};
+use crate::jose::{Member, Members};
 use crate::oauth::{Reason, Refusal, cut};
 
 /// What comes before a client id in a scope that asks for that client's audience.
@@ -112,44 +113,44 @@ impl Policy {
     }
 
     /// The claims that the granted scopes give, out of the subject token's.
-    pub(super) fn scope_claims(
-        &self,
+    pub(super) fn scope_claims<'a>(
+        &'a self,
         granted: &Granted<'_>,
-        upstream: &Map<String, Value>,
-    ) -> Map<String, Value> {
-        let mut claims = Map::new();
-        let text = |name: &str| {
-            upstream
-                .get(name)
-                .filter(|value| value.is_string())
-                .cloned()
-        };
-        let mut give = |name: &str, value: Option<Value>| {
+        upstream: &'a Members,
+    ) -> NewClaims<'a> {
+        let mut claims = NewClaims::default();
+        let text = |name: &str| upstream.get(name)?.as_str();
+        let mut give = |name: &'static str, value: Option<NewClaim<'a>>| {
             if let Some(value) = value {
-                claims.insert(name.to_owned(), value);
+                claims.set(name, value);
             }
         };
         if granted.has("profile") {
-            give("name", text(&self.user_name_key));
-            give("preferred_username", text("preferred_username"));
+            give("name", text(&self.user_name_key).map(Into::into));
+            give(
+                "preferred_username",
+                text("preferred_username").map(Into::into),
+            );
         }
         if granted.has("email") {
-            let verified = upstream.get("email_verified") == Some(&Value::Bool(true));
-            give("email", text("email"));
-            give("email_verified", Some(verified.into()));
+            let verified = upstream
+                .get("email_verified")
+                .is_some_and(|verified| verified == Value::Bool(true));
+            give("email", text("email").map(Into::into));
+            give("email_verified", Some(Value::Bool(verified).into()));
         }
         if granted.has("groups") {
             let groups = upstream
                 .get("groups")
-                .filter(|groups| is_list_of_text(groups));
-            give("groups", groups.cloned());
+                .filter(|groups| is_list_of_text(*groups));
+            give("groups", groups.map(Into::into));
         }
         if granted.has("federated:id") {
             let mut ids = json!({ "connector_id": &*self.connector });
             if let (Some(sub), Some(ids)) = (text("sub"), ids.as_object_mut()) {
-                ids.insert("user_id".to_owned(), sub);
+                ids.insert("user_id".to_owned(), sub.into());
             }
-            give("federated_claims", Some(ids));
+            give("federated_claims", Some(ids.into()));
         }
         if !granted.own.is_empty() {
             give("scope", Some(granted.own.join(" ").into()));
@@ -179,8 +180,9 @@ impl Granted<'_> {
     }
 }
 
-fn is_list_of_text(value: &Value) -> bool {
-    value
-        .as_array()
-        .is_some_and(|items| items.iter().all(Value::is_string))
+fn is_list_of_text(member: Member<'_>) -> bool {
+    match member {
+        Member::Other(Value::Array(items)) => items.iter().all(Value::is_string),
+        Member::Other(_) | Member::Text(_) => false,
+    }
 }

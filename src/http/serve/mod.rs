@@ -237,6 +237,7 @@ async fn accept_until<F: Future<Output = ()>>(
 fn http1(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.header_read_timeout(None) // it runs while a connection is idle, too: `activity` tells the two apart
+        .writev(false) // a reply is short: to copy it once costs less than to hand over its parts
         .half_close(true) // a client that has sent its request and shut down its side still gets the reply
         .max_header_size(limits.max_head)
         .max_buf_size(limits.max_head.max(SMALLEST_BUFFER));

@@ -150,6 +150,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::{ClientView, Expr, Kind, Root, Scope, Values, Verdict};
+    use crate::jose::Members;
 
     fn why(claims: &Value, source: &str) -> String {
         let root = Root::new();
@@ -159,9 +160,10 @@ mod tests {
             name: "App",
             authenticated: true,
         };
+        let claims = Members::of(claims);
         let values = Values {
             client: Some(client),
-            ..Values::of(claims.as_object().unwrap())
+            ..Values::of(&claims)
         };
         let scope = Scope::new(&root, expr.reads(), values);
         match scope.verdict(&expr) {
@@ -282,7 +284,7 @@ mod tests {
     #[test]
     fn a_request_without_client_is_explained() {
         let root = Root::new();
-        let claims = serde_json::Map::new();
+        let claims = Members::of(&json!({}));
         let holds = |source| {
             let expr = Expr::compile(&root, source, Kind::Condition).unwrap();
             Scope::new(&root, expr.reads(), Values::of(&claims)).verdict(&expr)

@@ -262,18 +262,21 @@ mod tests {
 
     use super::super::{Expr, Kind, Root, Scope, Values, Verdict};
     use super::*;
+    use crate::jose::Members;
 
     fn holds(claims: &Value, source: &str) -> Verdict {
         let root = Root::new();
         let expr = Expr::compile(&root, source, Kind::Condition).unwrap();
-        let values = Values::of(claims.as_object().unwrap());
+        let claims = Members::of(claims);
+        let values = Values::of(&claims);
         Scope::new(&root, expr.reads(), values).verdict(&expr)
     }
 
     fn compute(claims: &Value, source: &str) -> Result<Option<Value>, String> {
         let root = Root::new();
         let expr = Expr::compile(&root, source, Kind::Claim).unwrap();
-        let values = Values::of(claims.as_object().unwrap());
+        let claims = Members::of(claims);
+        let values = Values::of(&claims);
         Scope::new(&root, expr.reads(), values).compute(&expr)
     }
 

@@ -5,13 +5,14 @@ use std::sync::OnceLock;
 use cel::common::types::{CelBool, CelNull};
 use cel::context::Context;
 use cel::{IdedExpr, ResolveResult};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::compile::Expr;
 use super::context::Root;
 use super::guard::Internals;
 use super::reads::Reads;
 use super::{explain, names, value};
+use crate::jose::Members;
 
 /// What a condition sees as `client`.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +48,7 @@ pub enum Verdict {
 /// What the expressions of one request see.
 pub struct Values<'a> {
     /// The verified claims of the subject token.
-    pub claims: &'a Map<String, Value>,
+    pub claims: &'a Members,
     /// The connector's id.
     pub connector: &'a str,
     /// The client, if one identified itself.
@@ -83,8 +84,7 @@ impl<'a> Scope<'a> {
     fn convert(&self) -> Context<'a, 'a> {
         let mut context = self.root.context().new_inner_scope();
         let values = &self.values;
-        let claims = values.claims.iter();
-        let read = claims.filter(|(name, _)| self.reads.claim(name));
+        let read = self.reads.of(values.claims);
         context.add_variable_as_val(names::CLAIMS, value::from_entries(read));
         if self.reads.root(names::CONNECTOR) {
             context.add_variable_as_val(names::CONNECTOR, value::from_text(values.connector));
@@ -101,9 +101,12 @@ impl<'a> Scope<'a> {
 
     /// Adds the verified claims of an actor token, for expressions of [`Kind::Actor`](super::Kind::Actor).
     #[must_use]
-    pub fn with_actor(self, actor: &'a Map<String, Value>) -> Self {
+    pub fn with_actor(self, actor: &'a Members) -> Self {
         let mut context = self.convert();
-        context.add_variable_as_val(names::ACTOR, value::from_object(actor));
+        let members = actor
+            .iter()
+            .map(|(name, member)| (name, value::from_member(member)));
+        context.add_variable_as_val(names::ACTOR, value::from_entries(members));
         Self {
             context: OnceLock::from(context),
             ..self
@@ -165,25 +168,31 @@ impl<'a> Scope<'a> {
 }
 
 fn from_client(client: ClientView<'_>) -> value::Boxed<'_> {
-    value::from_members([
-        ("id", value::from_text(client.id)),
-        ("name", value::from_text(client.name)),
-        (
-            "authenticated",
-            Box::new(CelBool::from(client.authenticated)),
-        ),
-    ])
+    value::from_entries(
+        [
+            ("id", value::from_text(client.id)),
+            ("name", value::from_text(client.name)),
+            (
+                "authenticated",
+                Box::new(CelBool::from(client.authenticated)) as value::Boxed<'_>,
+            ),
+        ]
+        .into_iter(),
+    )
 }
 
 fn from_request<'a>(request: &RequestView<'a>) -> value::Boxed<'a> {
-    value::from_members([
-        ("audience", value::from_texts(&request.audience)),
-        ("scope", value::from_texts(&request.scope)),
-        (
-            "requested_token_type",
-            value::from_text(request.requested_token_type),
-        ),
-    ])
+    value::from_entries(
+        [
+            ("audience", value::from_texts(&request.audience)),
+            ("scope", value::from_texts(&request.scope)),
+            (
+                "requested_token_type",
+                value::from_text(request.requested_token_type),
+            ),
+        ]
+        .into_iter(),
+    )
 }
 
 /// The value of `tree`. `resolve` and not `resolve_val`, which would be inlined with frames as large as this crate's
@@ -195,7 +204,7 @@ pub(super) fn evaluate(tree: &IdedExpr, context: &Context<'_, '_>) -> ResolveRes
 #[cfg(test)]
 impl<'a> Values<'a> {
     /// Values of a request that says nothing else.
-    pub(super) fn of(claims: &'a Map<String, Value>) -> Self {
+    pub(super) fn of(claims: &'a Members) -> Self {
         Self {
             claims,
             connector: "ci",
@@ -231,7 +240,7 @@ mod tests {
             authenticated: true,
         };
         let values = Values {
-            claims: claims.as_object().unwrap(),
+            claims: &Members::of(claims),
             connector: "ci",
             client: Some(client),
             request,
@@ -347,12 +356,12 @@ mod tests {
     #[test]
     fn actors_are_seen_where_they_belong() {
         let root = Root::new();
-        let (claims, actor) = (json!({"sub": "a"}), json!({"sub": "b"}));
+        let [claims, actor] = ["a", "b"].map(|sub| Members::of(&json!({ "sub": sub })));
         let verdict = |source| {
             let expr = Expr::compile(&root, source, Kind::Actor).unwrap();
-            let values = Values::of(claims.as_object().unwrap());
+            let values = Values::of(&claims);
             let scope = Scope::new(&root, expr.reads(), values);
-            scope.with_actor(actor.as_object().unwrap()).verdict(&expr)
+            scope.with_actor(&actor).verdict(&expr)
         };
         let both = "actor.sub == 'b' && claims.sub == 'a'";
         assert_eq!(verdict(both), Verdict::Holds);

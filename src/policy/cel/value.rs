@@ -6,7 +6,9 @@ use cel::common::types::{
     CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt, Kind,
 };
 use cel::common::value::Val;
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
+
+use crate::jose::Member;
 
 /// Bytes that a computed claim may take.
 const LARGEST: usize = 16 * 1024;
@@ -20,24 +22,28 @@ pub(super) fn from_json(value: &Value) -> Boxed<'_> {
         Value::Null => Box::new(CelNull),
         Value::Bool(b) => Box::new(CelBool::from(*b)),
         Value::Number(number) => from_number(number),
-        Value::String(text) => Box::new(CelString::from(text.as_str())),
+        Value::String(text) => from_text(text),
         Value::Array(items) => Box::new(CelList::from(
             items.iter().map(from_json).collect::<Vec<_>>(),
         )),
-        Value::Object(map) => from_object(map),
+        Value::Object(map) => from_entries(
+            map.iter()
+                .map(|(key, value)| (key.as_str(), from_json(value))),
+        ),
     }
 }
 
-/// The members of `map` as a CEL map.
-pub(super) fn from_object(map: &Map<String, Value>) -> Boxed<'_> {
-    from_entries(map.iter())
+/// A claim in CEL.
+pub(super) fn from_member(member: Member<'_>) -> Boxed<'_> {
+    match member {
+        Member::Text(text) => from_text(text),
+        Member::Other(value) => from_json(value),
+    }
 }
 
 /// A map with these members.
-pub(super) fn from_entries<'a>(
-    entries: impl Iterator<Item = (&'a String, &'a Value)>,
-) -> Boxed<'a> {
-    let entries = entries.map(|(key, value)| (CelMapKey::from(key.as_str()), from_json(value)));
+pub(super) fn from_entries<'a>(entries: impl Iterator<Item = (&'a str, Boxed<'a>)>) -> Boxed<'a> {
+    let entries = entries.map(|(key, value)| (CelMapKey::from(key), value));
     Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
 }
 
@@ -60,12 +66,6 @@ pub(super) fn from_texts<'a>(texts: &[&'a str]) -> Boxed<'a> {
 /// A text, borrowed.
 pub(super) fn from_text(text: &str) -> Boxed<'_> {
     Box::new(CelString::from(text))
-}
-
-/// A map with these members.
-pub(super) fn from_members<'a, const N: usize>(members: [(&'a str, Boxed<'a>); N]) -> Boxed<'a> {
-    let entries = members.map(|(key, value)| (CelMapKey::from(key), value));
-    Box::new(CelMap::from(HashMap::from(entries)))
 }
 
 /// `value` in JSON; the error says why it has no place in a token and what to write.
