@@ -28,7 +28,9 @@ use remint::clock::{Clock, SystemClock};
 use remint::config::load_toml;
 use remint::config::problems::Problems;
 use remint::grant::{Draft, Minter};
-use remint::jose::{Algorithm, Choice, Keyring, SigningAlgorithm, Unverified, VerifyingKey};
+use remint::jose::{
+    Algorithm, Choice, GoodSignatures, Keyring, SigningAlgorithm, Unverified, VerifyingKey,
+};
 use remint::oauth::TokenType;
 use remint::policy::cel::Root;
 use remint::policy::{Ask, Limits, NewClaims, Policy, Targets, Verdicts};
@@ -81,7 +83,10 @@ fn parse_and_verify(criterion: &mut Criterion) {
             let parse = || Unverified::parse(&token).unwrap();
             bencher.iter_batched(
                 parse,
-                |token| token.verify(alg, &candidates).unwrap(),
+                |token| {
+                    let good = GoodSignatures::default();
+                    token.verify(alg, &candidates, &good).unwrap()
+                },
                 BatchSize::SmallInput,
             );
         });
@@ -103,7 +108,8 @@ fn decide(criterion: &mut Criterion) {
     let token = tokens::token(&shapes::gitlab(ISSUER), &P256, "ES256", "k");
     let candidates = [Arc::new(VerifyingKey::from_jwk(&P256.jwk("k")).unwrap())];
     let token = Unverified::parse(&token).unwrap();
-    let token = token.verify(Algorithm::Es256, &candidates).unwrap();
+    let good = GoodSignatures::default();
+    let token = token.verify(Algorithm::Es256, &candidates, &good).unwrap();
     let targets = Targets::default();
     let ask = Ask {
         targets: &targets,

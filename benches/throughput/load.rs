@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,13 +13,22 @@ use tokio::time::sleep_until;
 /// Requests run for this long before they count.
 const WARM_UP: Duration = Duration::from_millis(50);
 
-/// Where requests go, and the bytes of each; connections take them in turn.
+/// Where requests go, and the bytes of each; whoever sends takes the next.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) requests: Arc<[Vec<u8>]>,
+    /// How many were taken.
+    pub(crate) taken: Arc<AtomicUsize>,
     /// Whether the client has a core to itself.
     pub(crate) apart: bool,
+}
+
+impl Target {
+    fn next(&self) -> &[u8] {
+        let taken = self.taken.fetch_add(1, Ordering::Relaxed);
+        &self.requests[taken % self.requests.len()]
+    }
 }
 
 /// How requests follow each other on a connection.
@@ -214,8 +224,7 @@ async fn requests(
         if began >= beats.end {
             break;
         }
-        let request = &target.requests[(beats.number + sent) % target.requests.len()];
-        connection.succeed(request).await;
+        connection.succeed(target.next()).await;
         let replied = Instant::now();
         // A request asked before the end of a saturated run is answered after it.
         let counts = matches!(beats.pace, Pace::Rate(_)) || replied < beats.end;

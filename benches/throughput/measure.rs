@@ -9,7 +9,7 @@ use super::cores::{PINNED, move_to, on_core};
 use super::load::{Pace, drive};
 use super::raw::{OPERATIONS, Probe};
 use super::rounds::{Entry, Measured, Turns, measure, median};
-use super::site::{Server, Site, Way, binary_mib};
+use super::site::{KNOWN, NEW, Server, Site, Way, binary_mib};
 
 /// As many connections as keep the server busy.
 const BUSY: usize = 16;
@@ -76,13 +76,21 @@ struct Bench<'a> {
 
 pub(crate) async fn all(options: &Options) -> Results {
     let this = std::env::current_exe().expect("its path");
-    let (count, millis) = if options.smoke { (1, 1) } else { (9, 250) };
+    let (count, again, millis) = if options.smoke {
+        (1, 0, 1)
+    } else {
+        (9, 4, 250)
+    };
     let count = options.turns.unwrap_or(count);
     let length = Duration::from_millis(millis);
     let mut bench = Bench {
         options,
         probe: Probe::start(on_core("0", &this.to_string_lossy())),
-        turns: Turns { count, length },
+        turns: Turns {
+            count,
+            length,
+            again,
+        },
     };
     let (first_reply_ms, idle_mib) = bench.starting().await;
     let mut results = Results {
@@ -122,6 +130,14 @@ impl Bench<'_> {
         }
     }
 
+    /// A site that signs with `alg`, to which each token is new.
+    fn site(&self, alg: &'static str) -> Site {
+        Site {
+            tokens: if self.options.smoke { KNOWN } else { NEW },
+            ..Site::new(alg)
+        }
+    }
+
     async fn start(&self, site: Site) -> Server {
         site.start(&self.options.servers[0]).await.0
     }
@@ -141,15 +157,18 @@ impl Bench<'_> {
     /// Every way in, with every algorithm before and behind it.
     async fn exchanges(&mut self) -> Vec<Row> {
         let mut rows = Vec::new();
-        for issued in ["RS256", "ES256"] {
+        let sites = ["RS256", "ES256"].map(|issued| (issued, "", self.site(issued)));
+        let known = ["RS256", "ES256"].map(|issued| (issued, ", known", Site::new(issued)));
+        for (issued, which, site) in sites.into_iter().chain(known) {
             let mut servers = Vec::new();
             for server in &self.options.servers {
-                servers.push(Site::new(issued).start(server).await.0);
+                servers.push(site.start(server).await.0);
             }
             for (way, subject) in ways() {
                 let name = match subject {
-                    Some(subject) => format!("{} | {subject} | {issued}", way.name()),
-                    None => format!("{} | - | {issued}", way.name()),
+                    Some(subject) => format!("{} | {subject}{which} | {issued}", way.name()),
+                    None if which.is_empty() => format!("{} | - | {issued}", way.name()),
+                    None => continue,
                 };
                 if !self.options.wants(&name) {
                     continue;
@@ -173,7 +192,7 @@ impl Bench<'_> {
     }
 
     async fn circumstances(&mut self) -> Vec<Row> {
-        let base = Site::new("ES256");
+        let base = self.site("ES256");
         let mut sites = Vec::new();
         for connectors in [1, 100, 10_000] {
             sites.push((
@@ -222,7 +241,7 @@ impl Bench<'_> {
 
     /// What only shows at and below the highest rate of RS256.
     async fn saturated(&mut self, results: &mut Results) {
-        let server = self.start(Site::new("RS256")).await;
+        let server = self.start(self.site("RS256")).await;
         let signing = server.target(Way::Simple, "RS256");
         let bare = vec!["verify RS256".to_owned(), "sign RS256".to_owned()];
         let entry = |server, target: &_| Entry {
@@ -267,7 +286,7 @@ impl Bench<'_> {
         }
         let both = Site {
             cores: "0,1",
-            ..Site::new("RS256")
+            ..self.site("RS256")
         };
         let both = self.start(both).await;
         let target = both.target(Way::Simple, "RS256");

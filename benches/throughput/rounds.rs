@@ -1,7 +1,8 @@
 //! Several servers measured in turns, each turn beside the bare operations at that moment.
 //!
 //! A shared machine is a third slower at one moment than at the next. What is compared is therefore
-//! measured within half a second, again and again, and the median counts.
+//! measured within half a second, again and again, and the median counts. A turn behind which the
+//! machine is not as fast as before it is taken again.
 
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use serde::Serialize;
 use super::load::{Load, Pace, Target, as_f64, drive};
 use super::raw::Probe;
 use super::site::Server;
+
+/// By which share the machine may change its speed during a turn.
+const STEADY: f64 = 0.04;
 
 /// One thing that is measured: a server under some load.
 pub(crate) struct Entry<'a> {
@@ -44,13 +48,32 @@ pub(crate) struct Measured {
 pub(crate) struct Turns {
     pub(crate) count: usize,
     pub(crate) length: Duration,
+    /// How often at most one is taken again.
+    pub(crate) again: usize,
 }
 
 struct Turn {
     load: Load,
     cpu_us: f64,
-    bare_us: f64,
+    /// The bare operations, before and behind.
+    bare_us: [f64; 2],
     memory_mib: f64,
+}
+
+impl Turn {
+    fn bare_us(&self) -> f64 {
+        self.bare_us.iter().sum::<f64>() / 2.0
+    }
+
+    fn is_steady(&self) -> bool {
+        let [before, behind] = self.bare_us;
+        (before / behind - 1.0).abs() < STEADY
+    }
+
+    /// Processor time per exchange in bare operations.
+    fn cost(&self) -> f64 {
+        self.cpu_us / self.bare_us()
+    }
 }
 
 /// Measures each entry in turns.
@@ -62,14 +85,21 @@ pub(crate) async fn measure(
     let mut all: Vec<Vec<Turn>> = entries.iter().map(|_| Vec::new()).collect();
     for _ in 0..turns.count {
         for (entry, own) in entries.iter().zip(&mut all) {
-            let bare_us = probe.cost(&entry.bare);
-            own.push(turn(entry, turns.length, bare_us).await);
+            let mut last = turn(probe, entry, turns.length).await;
+            for _ in 0..turns.again {
+                if last.is_steady() {
+                    break;
+                }
+                last = turn(probe, entry, turns.length).await;
+            }
+            own.push(last);
         }
     }
     all.iter().map(|own| sum_up(own, &all[0])).collect()
 }
 
-async fn turn(entry: &Entry<'_>, length: Duration, bare_us: f64) -> Turn {
+async fn turn(probe: &mut Probe, entry: &Entry<'_>, length: Duration) -> Turn {
+    let before = probe.cost(&entry.bare);
     let (mut cpu, mut memory_mib) = (Vec::new(), 0.0);
     let edge = || {
         cpu.push(entry.server.cpu_us());
@@ -79,7 +109,7 @@ async fn turn(entry: &Entry<'_>, length: Duration, bare_us: f64) -> Turn {
     Turn {
         cpu_us: (cpu[1] - cpu[0]) / as_f64(load.count()),
         load,
-        bare_us,
+        bare_us: [before, probe.cost(&entry.bare)],
         memory_mib,
     }
 }
@@ -92,12 +122,12 @@ fn sum_up(turns: &[Turn], first: &[Turn]) -> Measured {
         p50_ms: over(&|turn| turn.load.quantile_ms(0.5)),
         p99_ms: over(&|turn| turn.load.quantile_ms(0.99)),
         cpu_us: over(&|turn| turn.cpu_us),
-        limit: over(&|turn| 1e6 / turn.bare_us),
-        ratio: over(&|turn| turn.load.rate() * turn.bare_us / 1e6),
-        cpu_ratio: over(&|turn| turn.bare_us / turn.cpu_us),
+        limit: over(&|turn| 1e6 / turn.bare_us()),
+        ratio: over(&|turn| turn.load.rate() * turn.bare_us() / 1e6),
+        cpu_ratio: over(&|turn| 1.0 / turn.cost()),
         cpu_to_first: median(
             against
-                .map(|(own, first)| own.cpu_us / first.cpu_us)
+                .map(|(own, first)| own.cost() / first.cost())
                 .collect(),
         ),
         memory_mib: turns.iter().map(|turn| turn.memory_mib).fold(0.0, f64::max),

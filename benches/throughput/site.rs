@@ -1,11 +1,12 @@
 //! The server as its own process, its configuration, and the requests that it gets.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -51,7 +52,14 @@ pub(crate) struct Site {
     pub(crate) alg: &'static str,
     /// The cores that the server gets.
     pub(crate) cores: &'static str,
+    /// How many subject tokens there are, which come one after the other.
+    pub(crate) tokens: u32,
 }
+
+/// More tokens than the server remembers as good: each that comes again is as good as new.
+pub(crate) const NEW: u32 = 9000;
+/// So few tokens that the server remembers each.
+pub(crate) const KNOWN: u32 = 16;
 
 impl Site {
     pub(crate) fn new(alg: &'static str) -> Self {
@@ -60,6 +68,7 @@ impl Site {
             keys: 2,
             alg,
             cores: "0",
+            tokens: KNOWN,
         }
     }
 
@@ -92,19 +101,14 @@ impl Site {
         jwks(&keys)
     }
 
-    /// Requests for one way in, each with a token of its own.
-    fn requests(&self, way: Way, subject_alg: &str) -> Vec<Vec<u8>> {
+    /// The first of the requests for one way in, each with a token of its own.
+    fn requests(&self, way: Way, subject_alg: &str, count: u32) -> Vec<Vec<u8>> {
         let upstream = match way {
             Way::Cel => "cel".to_owned(),
             _ => format!("c{}", self.connectors / 2),
         };
-        let key = if subject_alg == "RS256" { &RSA } else { &P256 };
-        let claims = shapes::gitlab(&format!("https://{upstream}.example"));
-        let one = |number: u32| {
-            let claims = shapes::with(claims.clone(), json!({"job_id": number.to_string()}));
-            request(way, &token(&claims, key, subject_alg, subject_alg))
-        };
-        (0..16).map(one).collect()
+        let tokens = tokens(&upstream, subject_alg, count);
+        tokens.iter().map(|token| request(way, token)).collect()
     }
 
     /// Starts the server, and gives it once it has answered an exchange; and how long that took.
@@ -115,7 +119,7 @@ impl Site {
         let config = folder.path().join("site.toml");
         fs::write(&config, self.config(port)).expect("written");
         let log = File::create(folder.path().join("log")).expect("a file");
-        let requests = self.requests(Way::Simple, "ES256");
+        let requests = self.requests(Way::Simple, "ES256", 1);
         let mut command = on_core(self.cores, &binary.to_string_lossy());
         command
             .args(["serve", "--config"])
@@ -136,6 +140,23 @@ impl Site {
         server.answers(&requests[0]).await;
         (server, began.elapsed())
     }
+}
+
+/// Tokens of an upstream; signing them takes longer than all else, so it is done once.
+fn tokens(upstream: &str, alg: &str, count: u32) -> Vec<String> {
+    static SIGNED: Mutex<BTreeMap<(String, String), Vec<String>>> = Mutex::new(BTreeMap::new());
+    let mut signed = SIGNED.lock().expect("no panic");
+    let known = signed
+        .entry((upstream.to_owned(), alg.to_owned()))
+        .or_default();
+    let key = if alg == "RS256" { &RSA } else { &P256 };
+    let claims = shapes::gitlab(&format!("https://{upstream}.example"));
+    let have = u32::try_from(known.len()).expect("few");
+    known.extend((have..count).map(|number| {
+        let claims = shapes::with(claims.clone(), json!({"job_id": number.to_string()}));
+        token(&claims, key, alg, alg)
+    }));
+    known.iter().take(count as usize).cloned().collect()
 }
 
 fn connector(id: &str, alg: &str) -> String {
@@ -206,10 +227,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn target(&self, way: Way, subject_alg: &str) -> Target {
-        let requests = self.site.requests(way, subject_alg).into();
+        let site = &self.site;
+        let requests = site.requests(way, subject_alg, site.tokens).into();
         Target {
             address: self.address,
             requests,
+            taken: Arc::default(),
             apart: self.site.cores == "0",
         }
     }
@@ -219,6 +242,7 @@ impl Server {
         Target {
             address: self.address,
             requests: Arc::new([request.into_bytes()]),
+            taken: Arc::default(),
             apart: self.site.cores == "0",
         }
     }

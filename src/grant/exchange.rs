@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 
 use super::audit::Event;
 use super::mint::{Draft, Unsigned};
-use super::subject::{self, Vouched};
+use super::subject::{self, Verifier, Vouched};
 use super::{Connector, Connectors, Issued, Minter};
 use crate::clients::{Clients, Identity};
 use crate::clock::Clock;
-use crate::jose::{Keyring, Member, Verified};
+use crate::jose::{GoodSignatures, Keyring, Member, Verified};
 use crate::limits::Permit;
 use crate::oauth::{Reason, Refusal, TokenType};
 use crate::policy::{Ask, Asker, Targets, Verdicts};
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Secret<'_> {
 /// Decides on exchanges and carries them out.
 #[derive(Debug)]
 pub struct Exchange {
-    connectors: Arc<Connectors>,
+    verifier: Verifier,
     clients: Arc<Clients>,
     minter: Arc<Minter>,
     replay: Arc<Replay>,
@@ -84,8 +84,14 @@ impl Exchange {
         replay: Arc<Replay>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self {
+        let verifier = Verifier {
             connectors,
+            gate: minter.gate().clone(),
+            clock: Arc::clone(&clock),
+            good: GoodSignatures::default(),
+        };
+        Self {
+            verifier,
             clients,
             minter,
             replay,
@@ -100,7 +106,7 @@ impl Exchange {
 
     /// The trusted issuers.
     pub fn connectors(&self) -> &Connectors {
-        &self.connectors
+        &self.verifier.connectors
     }
 
     /// The configured client with this id, taken as authenticated; a public one without a secret has proved nothing.
@@ -145,15 +151,7 @@ impl Exchange {
             client: request.client,
         };
         let note = |id: &Arc<str>| event.connector = Some(Arc::clone(id));
-        let subject = subject
-            .verify(
-                &self.connectors,
-                self.minter.gate(),
-                self.clock.as_ref(),
-                verdicts,
-                note,
-            )
-            .await?;
+        let subject = self.verifier.verify(subject, verdicts, note).await?;
         let Some(Vouched {
             connector,
             token,
@@ -240,16 +238,8 @@ impl Exchange {
             connector_id: None,
             client: request.client,
         };
-        let verified = token
-            .verify(
-                &self.connectors,
-                self.minter.gate(),
-                self.clock.as_ref(),
-                verdicts,
-                |_| (),
-            )
-            .await
-            .map_err(of_actor)?;
+        let verified = self.verifier.verify(token, verdicts, |_| ());
+        let verified = verified.await.map_err(of_actor)?;
         if let Some(Vouched {
             connector, token, ..
         }) = &verified

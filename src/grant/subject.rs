@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Connector, Connectors};
 use crate::clients::Identity;
 use crate::clock::Clock;
-use crate::jose::{Algorithm, Unverified, Verified};
+use crate::jose::{Algorithm, GoodSignatures, Unverified, Verified};
 use crate::limits::{Gate, Permit};
 use crate::oauth::{Reason, Refusal, cut};
 use crate::policy::Verdicts;
@@ -28,24 +28,38 @@ pub(super) struct Token<'a> {
     pub(super) client: Option<&'a Identity>,
 }
 
-impl Token<'_> {
-    /// Verifies the token; `found` is told the connector. `None` only where `verdicts` goes on past a refusal.
+/// Verifies foreign tokens.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    /// The trusted issuers.
+    pub(super) connectors: Arc<Connectors>,
+    /// How many may be verified at once.
+    pub(super) gate: Gate,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) good: GoodSignatures,
+}
+
+impl Verifier {
+    /// Verifies a token; `found` is told the connector. `None` only where `verdicts` goes on past a refusal.
     pub(super) async fn verify(
         &self,
-        connectors: &Connectors,
-        gate: &Gate,
-        clock: &dyn Clock,
+        token: Token<'_>,
         verdicts: &mut Verdicts,
         found: impl FnOnce(&Arc<str>) + Send,
     ) -> Result<Option<Vouched>, Refusal> {
-        let parsed = Unverified::parse(self.text)
+        let Token {
+            text,
+            connector_id,
+            client,
+        } = token;
+        let parsed = Unverified::parse(text)
             .map_err(|error| Refusal::new(Reason::TokenMalformed, error.to_string()));
         let Some(token) =
             verdicts.settle("token", parsed, |_| "is a well-formed JWT".to_owned())?
         else {
             return Ok(None);
         };
-        let lookup = connectors.find(token.issuer(), self.connector_id);
+        let lookup = self.connectors.find(token.issuer(), connector_id);
         let lookup = verdicts.settle("connector", lookup, |(connector, _)| {
             format!("{} ({})", connector.id, connector.issuer)
         })?;
@@ -56,16 +70,21 @@ impl Token<'_> {
         verdicts.settle("issuer", fits, |()| {
             "the token is from its issuer".to_owned()
         })?;
-        verdicts.settle("client", self.check_client(&connector), |()| {
-            match self.client {
+        verdicts.settle(
+            "client",
+            check_client(client, &connector),
+            |()| match client {
                 Some(identity) => format!("{} may use the connector", identity.client.id),
                 None => "none is needed".to_owned(),
-            }
-        })?;
-        let now = clock.unix().as_secs_f64();
+            },
+        )?;
+        let now = self.clock.unix().as_secs_f64();
         let alg = connector.policy.check_header(&token, now, verdicts)?;
         let (token, permit) = match alg {
-            Some(alg) => check_signature(&connector, gate, token, alg, verdicts).await?,
+            Some(alg) => {
+                self.check_signature(&connector, token, alg, verdicts)
+                    .await?
+            }
             None => (presumed(token, verdicts)?, None),
         };
         Ok(Some(Vouched {
@@ -75,54 +94,52 @@ impl Token<'_> {
         }))
     }
 
-    fn check_client(&self, connector: &Connector) -> Result<(), Refusal> {
-        match self.client {
-            None if connector.require_client => Err(Refusal::new(
-                Reason::ClientRequired,
-                "a client must authenticate for this token: send its id and secret with Basic",
-            )),
-            Some(identity) if !identity.client.may_use_connector(&connector.id) => {
-                Err(Refusal::new(
-                    Reason::ConnectorRefused,
-                    "the client may not exchange tokens of this issuer",
-                ))
+    async fn check_signature(
+        &self,
+        connector: &Connector,
+        token: Unverified<'_>,
+        alg: Algorithm,
+        verdicts: &mut Verdicts,
+    ) -> Result<(Verified, Option<Permit>), Refusal> {
+        let found = connector.keys.find(token.kid(), alg).await;
+        let found = found.map_err(|error| no_key(&error, token.kid()));
+        let found = verdicts.settle("key", found, |_| match token.kid() {
+            Some(_) => "the issuer publishes the token's key".to_owned(),
+            None => "exactly one key of the issuer fits".to_owned(),
+        })?;
+        let Some(keys) = found else {
+            return Ok((presumed(token, verdicts)?, None));
+        };
+        // Not before: whoever waits for keys takes no permit.
+        let permit = Some(self.gate.enter().await?);
+        match token.verify(alg, &keys, &self.good) {
+            Ok(verified) => {
+                verdicts.note("signature", || "is good".to_owned());
+                Ok((verified, permit))
             }
-            _ => Ok(()),
+            Err(token) => {
+                let refusal = Refusal::new(
+                    Reason::SignatureInvalid,
+                    "the token was not accepted: its signature is not that of its issuer",
+                );
+                verdicts.settle::<()>("signature", Err(refusal), |()| String::new())?;
+                Ok((presumed(*token, verdicts)?, permit))
+            }
         }
     }
 }
 
-async fn check_signature(
-    connector: &Connector,
-    gate: &Gate,
-    token: Unverified<'_>,
-    alg: Algorithm,
-    verdicts: &mut Verdicts,
-) -> Result<(Verified, Option<Permit>), Refusal> {
-    let found = connector.keys.find(token.kid(), alg).await;
-    let found = found.map_err(|error| no_key(&error, token.kid()));
-    let found = verdicts.settle("key", found, |_| match token.kid() {
-        Some(_) => "the issuer publishes the token's key".to_owned(),
-        None => "exactly one key of the issuer fits".to_owned(),
-    })?;
-    let Some(keys) = found else {
-        return Ok((presumed(token, verdicts)?, None));
-    };
-    // Not before: whoever waits for keys takes no permit.
-    let permit = Some(gate.enter().await?);
-    match token.verify(alg, &keys) {
-        Ok(verified) => {
-            verdicts.note("signature", || "is good".to_owned());
-            Ok((verified, permit))
-        }
-        Err(token) => {
-            let refusal = Refusal::new(
-                Reason::SignatureInvalid,
-                "the token was not accepted: its signature is not that of its issuer",
-            );
-            verdicts.settle::<()>("signature", Err(refusal), |()| String::new())?;
-            Ok((presumed(*token, verdicts)?, permit))
-        }
+fn check_client(client: Option<&Identity>, connector: &Connector) -> Result<(), Refusal> {
+    match client {
+        None if connector.require_client => Err(Refusal::new(
+            Reason::ClientRequired,
+            "a client must authenticate for this token: send its id and secret with Basic",
+        )),
+        Some(identity) if !identity.client.may_use_connector(&connector.id) => Err(Refusal::new(
+            Reason::ConnectorRefused,
+            "the client may not exchange tokens of this issuer",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Algorithm;
-use super::verifying::{VerifyingKey, printable};
+use super::VerifyingKey;
+use super::jwk::printable;
 
 /// The most keys that a set may hold.
 const MOST_KEYS: usize = 100;

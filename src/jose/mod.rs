@@ -2,9 +2,12 @@
 
 mod algorithm;
 pub mod base64url;
+mod good_signatures;
 mod json;
+mod jwk;
 mod keyring;
 mod keyset;
+mod material;
 mod members;
 mod outlook;
 mod phases;
@@ -18,7 +21,9 @@ mod token;
 mod verifying;
 
 pub use algorithm::{Algorithm, SigningAlgorithm, UnknownAlgorithm};
+pub use good_signatures::GoodSignatures;
 pub use json::NotStrict;
+pub use jwk::KeyRejected;
 pub use keyring::{Choice, Keyring, Moment, OwnKey, etag};
 pub use keyset::{CandidateKeys, Candidates, KeySet, KeySetError, Skipped};
 pub use members::{Member, Members};
@@ -30,4 +35,4 @@ pub use signing::{SigningFailed, SigningKey};
 pub use timeline::Timeline;
 pub use times::{Times, rfc3339};
 pub use token::{Claims, LONGEST_TOKEN, Malformed, Presumption, Unverified, Verified};
-pub use verifying::{KeyRejected, VerifyingKey};
+pub use verifying::VerifyingKey;

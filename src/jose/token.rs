@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Algorithm, Member, Members, VerifyingKey, base64url};
+use super::{Algorithm, GoodSignatures, Member, Members, VerifyingKey, base64url};
 
 /// The longest token that is read, in bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
@@ -20,6 +20,8 @@ pub struct Malformed(String);
 
 /// What a token says of itself; nothing of it may be believed.
 pub struct Unverified<'a> {
+    /// The whole token.
+    text: &'a str,
     /// Header and claims as they came, with the dot between (RFC 7515 §5.1).
     signing_input: &'a str,
     signature: Vec<u8>,
@@ -87,6 +89,7 @@ impl<'a> Unverified<'a> {
             return no("has a signature that is not strict base64url");
         };
         Ok(Self {
+            text: token,
             signing_input,
             signature,
             header,
@@ -119,17 +122,18 @@ impl<'a> Unverified<'a> {
         self.claims.exp
     }
 
-    /// Checks the signature with each of `candidates`; the token comes back where none made it.
+    /// Checks the signature with each of `candidates`, unless it is known to be good; the token comes back where none
+    /// made it.
     pub fn verify(
         self,
         alg: Algorithm,
         candidates: &[Arc<VerifyingKey>],
+        good: &GoodSignatures,
     ) -> Result<Verified, Box<Self>> {
         let message = self.signing_input.as_bytes();
-        if candidates
-            .iter()
-            .any(|key| key.verify(alg, message, &self.signature))
-        {
+        let mut fitting = candidates.iter().filter(|key| key.fits(alg));
+        let made = |key: &VerifyingKey| key.verify(alg, message, &self.signature);
+        if fitting.any(|key| good.check(key, self.text, || made(key))) {
             Ok(self.into_verified())
         } else {
             Err(Box::new(self))

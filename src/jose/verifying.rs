@@ -1,28 +1,20 @@
 //! One public key of an upstream issuer, parsed once and used for many signatures (RFC 7517 §4).
 
 use std::fmt;
-use std::sync::OnceLock;
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
-    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
-    RsaPublicKeyComponents, VerificationAlgorithm,
-};
+use aws_lc_rs::digest::Digest;
 use serde_json::{Map, Value};
 
-use super::{Algorithm, base64url};
-
-/// Why a JWK is no key that upstream tokens can be verified with; never holds key material.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct KeyRejected(String);
+use super::Algorithm;
+use super::jwk::{KeyRejected, optional_text, printable, rejected, thumbprint};
+use super::material::{Material, rsa_parameters};
 
 /// A public key that checks signatures; private members of its JWK are never kept.
 pub struct VerifyingKey {
     kid: Option<String>,
     restriction: Option<Algorithm>,
     material: Material,
+    thumbprint: Digest,
 }
 
 impl VerifyingKey {
@@ -45,6 +37,7 @@ impl VerifyingKey {
             kid: optional_text(jwk, "kid")?.map(str::to_owned),
             restriction,
             material: Material::from_jwk(jwk, restriction)?,
+            thumbprint: thumbprint(jwk)?,
         };
         match restriction {
             Some(algorithm) if !key.fits(algorithm) => Err(rejected(format!(
@@ -57,6 +50,11 @@ impl VerifyingKey {
     /// The key's id, if it has one.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
+    }
+
+    /// The SHA-256 thumbprint (RFC 7638 §3): 32 bytes that no other key has.
+    pub(super) fn thumbprint(&self) -> &[u8] {
+        self.thumbprint.as_ref()
     }
 
     /// Whether the key's type, curve and own `alg` allow signatures by `algorithm`.
@@ -95,133 +93,8 @@ impl fmt::Debug for VerifyingKey {
             .field("kid", &self.kid)
             .field("family", &family)
             .field("restriction", &self.restriction)
-            .finish()
+            .finish_non_exhaustive()
     }
-}
-
-/// Foreign text made fit for a log line: printable ASCII, at most 100 characters.
-pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .take(100)
-        .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
-        .collect()
-}
-
-enum Material {
-    Rsa(Box<RsaKey>),
-    P256(ParsedPublicKey),
-    P384(ParsedPublicKey),
-    Ed25519(ParsedPublicKey),
-}
-
-impl Material {
-    fn from_jwk(
-        jwk: &Map<String, Value>,
-        restriction: Option<Algorithm>,
-    ) -> Result<Self, KeyRejected> {
-        let kty = text(jwk, "kty")?;
-        match kty {
-            "RSA" => Ok(Self::Rsa(Box::new(RsaKey::from_jwk(jwk, restriction)?))),
-            "EC" => match text(jwk, "crv")? {
-                "P-256" => ec_point(jwk, 32, &ECDSA_P256_SHA256_FIXED).map(Self::P256),
-                "P-384" => ec_point(jwk, 48, &ECDSA_P384_SHA384_FIXED).map(Self::P384),
-                other => Err(unsupported("crv", other)),
-            },
-            "OKP" => match text(jwk, "crv")? {
-                "Ed25519" => ParsedPublicKey::new(&ED25519, coordinate(jwk, "x", 32)?)
-                    .map(Self::Ed25519)
-                    .map_err(|_| rejected("its `x` is not an Ed25519 public key")),
-                other => Err(unsupported("crv", other)),
-            },
-            "oct" => Err(rejected(
-                "it is a symmetric key, which anybody who verifies could sign with",
-            )),
-            other => Err(unsupported("kty", other)),
-        }
-    }
-}
-
-/// An RSA key, parsed once per algorithm that is really used with it: the library binds padding and digest to the parsed key.
-struct RsaKey {
-    n: Vec<u8>,
-    e: Vec<u8>,
-    parsed: [OnceLock<Option<ParsedPublicKey>>; 6],
-}
-
-impl RsaKey {
-    fn from_jwk(
-        jwk: &Map<String, Value>,
-        restriction: Option<Algorithm>,
-    ) -> Result<Self, KeyRejected> {
-        let n = integer(jwk, "n")?;
-        let e = integer(jwk, "e")?;
-        check_rsa(&n, &e)?;
-        let key = Self {
-            n,
-            e,
-            parsed: Default::default(),
-        };
-        let first = restriction
-            .filter(|algorithm| rsa_parameters(*algorithm).is_some())
-            .unwrap_or(Algorithm::Rs256);
-        if key.parsed(first).is_none() {
-            return Err(rejected("its `n` and `e` are not an RSA public key"));
-        }
-        Ok(key)
-    }
-
-    fn parsed(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
-        let (slot, parameters) = rsa_parameters(algorithm)?;
-        self.parsed
-            .get(slot)?
-            .get_or_init(|| {
-                let components = RsaPublicKeyComponents {
-                    n: &self.n,
-                    e: &self.e,
-                };
-                components.to_parsed_public_key(parameters).ok()
-            })
-            .as_ref()
-    }
-}
-
-fn rsa_parameters(algorithm: Algorithm) -> Option<(usize, &'static RsaParameters)> {
-    Some(match algorithm {
-        Algorithm::Rs256 => (0, &RSA_PKCS1_2048_8192_SHA256),
-        Algorithm::Rs384 => (1, &RSA_PKCS1_2048_8192_SHA384),
-        Algorithm::Rs512 => (2, &RSA_PKCS1_2048_8192_SHA512),
-        Algorithm::Ps256 => (3, &RSA_PSS_2048_8192_SHA256),
-        Algorithm::Ps384 => (4, &RSA_PSS_2048_8192_SHA384),
-        Algorithm::Ps512 => (5, &RSA_PSS_2048_8192_SHA512),
-        Algorithm::Es256 | Algorithm::Es384 | Algorithm::EdDsa => return None,
-    })
-}
-
-/// `n` and `e` without leading zeros: the library checks them only at the first signature, which is too late.
-fn check_rsa(n: &[u8], e: &[u8]) -> Result<(), KeyRejected> {
-    let bits = n
-        .first()
-        .map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
-    if bits < 2048 {
-        return Err(rejected(format!(
-            "its RSA modulus has {bits} bits, fewer than 2048"
-        )));
-    }
-    if bits > 8192 {
-        return Err(rejected(format!(
-            "its RSA modulus has {bits} bits, more than 8192"
-        )));
-    }
-    if n.last().is_none_or(|last| last % 2 == 0) {
-        return Err(rejected("its RSA modulus is even"));
-    }
-    if e.last().is_none_or(|last| last % 2 == 0) || e == [1] {
-        return Err(rejected("its RSA exponent is even or 1"));
-    }
-    if e.len() > 4 {
-        return Err(rejected("its RSA exponent is longer than 32 bits"));
-    }
-    Ok(())
 }
 
 fn check_purpose(jwk: &Map<String, Value>) -> Result<(), KeyRejected> {
@@ -240,66 +113,6 @@ fn check_purpose(jwk: &Map<String, Value>) -> Result<(), KeyRejected> {
     }
 }
 
-fn ec_point(
-    jwk: &Map<String, Value>,
-    length: usize,
-    algorithm: &'static dyn VerificationAlgorithm,
-) -> Result<ParsedPublicKey, KeyRejected> {
-    // SEC 1 §2.3.3: 4 marks an uncompressed point.
-    let mut point = vec![4];
-    point.extend(coordinate(jwk, "x", length)?);
-    point.extend(coordinate(jwk, "y", length)?);
-    ParsedPublicKey::new(algorithm, point).map_err(|_| rejected("its point is not on its curve"))
-}
-
-fn coordinate(jwk: &Map<String, Value>, name: &str, length: usize) -> Result<Vec<u8>, KeyRejected> {
-    let bytes = bytes(jwk, name)?;
-    if bytes.len() == length {
-        return Ok(bytes);
-    }
-    Err(rejected(format!(
-        "its `{name}` has {} bytes instead of {length}",
-        bytes.len()
-    )))
-}
-
-/// A big-endian integer; leading zeros, which some issuers write against RFC 7518 §2, are dropped.
-fn integer(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, KeyRejected> {
-    let bytes = bytes(jwk, name)?;
-    Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
-}
-
-fn bytes(jwk: &Map<String, Value>, name: &str) -> Result<Vec<u8>, KeyRejected> {
-    base64url::decode(text(jwk, name)?)
-        .ok_or_else(|| rejected(format!("its `{name}` is not base64url without padding")))
-}
-
-fn text<'a>(jwk: &'a Map<String, Value>, name: &str) -> Result<&'a str, KeyRejected> {
-    optional_text(jwk, name)?.ok_or_else(|| rejected(format!("it has no `{name}`")))
-}
-
-fn optional_text<'a>(
-    jwk: &'a Map<String, Value>,
-    name: &str,
-) -> Result<Option<&'a str>, KeyRejected> {
-    match jwk.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(rejected(format!("its `{name}` is not a string"))),
-    }
-}
-
-fn unsupported(member: &str, value: &str) -> KeyRejected {
-    rejected(format!(
-        "its `{member}` {} is not supported",
-        printable(value)
-    ))
-}
-
-fn rejected(reason: impl Into<String>) -> KeyRejected {
-    KeyRejected(reason.into())
-}
-
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::rand::SystemRandom;
@@ -311,6 +124,7 @@ mod tests {
     };
     use serde_json::json;
 
+    use super::super::base64url;
     use super::*;
 
     const MESSAGE: &[u8] = b"header.claims";

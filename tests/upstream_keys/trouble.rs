@@ -160,7 +160,9 @@ fn an_outage_of_hours_ends_the_keys_of_one_issuer_only() {
 fn a_withdrawn_key_ends_with_the_next_fetch() {
     let world = World::start();
     let load = world.load(&[&world.well, &world.sick]);
-    let withdrawn = || world.exchange(&world.job(&world.sick, &OTHER_P256, "e2"));
+    // The very same token, whose signature is known to be good.
+    let token = world.job(&world.sick, &OTHER_P256, "e2");
+    let withdrawn = || world.exchange(&token);
     assert_eq!(withdrawn(), ok());
     world.sick.publish(&[P256.jwk("e1")]);
     assert_eq!(withdrawn(), ok(), "nothing was fetched yet");
