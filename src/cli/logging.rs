@@ -26,7 +26,7 @@ pub(super) fn start(format: LogFormat) -> Option<Rest> {
     let layer = fmt::layer().with_writer(writer);
     let layer = match format {
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
-        LogFormat::Text => layer.with_ansi(false).boxed(),
+        LogFormat::Text => layer.boxed(),
     };
     let registry = tracing_subscriber::registry().with(layer.with_filter(audit.or(filter)));
     let result = tracing::subscriber::set_global_default(registry);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
+use tokio::task::yield_now;
 
 use super::turns::Turns;
 use crate::jose::{Keyring, LONGEST_TOKEN, SigningAlgorithm, SigningKey};
@@ -148,11 +149,16 @@ impl Minter {
     /// Signs a token when it is its turn.
     pub async fn sign(&self, token: Unsigned) -> Result<Issued, Refusal> {
         // An ECDSA signature takes no longer than what is done for it, so nobody waits behind one.
-        let _turn = match token.key.alg() {
+        let turn = match token.key.alg() {
             SigningAlgorithm::Rs256 => Some(self.turns.take().await.ok_or_else(defect)?),
             SigningAlgorithm::Es256 => None,
         };
-        token.sign()
+        let signed = token.sign();
+        if let Some(turn) = turn {
+            drop(turn);
+            yield_now().await;
+        }
+        signed
     }
 }
 
