@@ -64,7 +64,9 @@ fn main() {
     let options = measure::Options {
         smoke: has("--smoke"),
         only: values("--only").pop(),
-        turns: values("--turns").pop().and_then(|turns| turns.parse().ok()),
+        turns: values("--turns")
+            .pop()
+            .map(|turns| turns.parse().expect("--turns takes a number")),
         servers,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,8 @@ pub(crate) struct Site {
     pub(crate) tokens: u32,
 }
 
-/// More tokens than the server remembers as good: each that comes again is as good as new.
+/// More tokens than the server remembers as good, which is twice the `GENERATION` of `jose/good_signatures.rs`: one
+/// that comes again is as good as new.
 pub(crate) const NEW: u32 = 9000;
 /// So few tokens that the server remembers each.
 pub(crate) const KNOWN: u32 = 16;
@@ -136,6 +138,7 @@ impl Site {
             address: (Ipv4Addr::LOCALHOST, port).into(),
             folder,
             site: self,
+            taken: Default::default(),
         };
         server.answers(&requests[0]).await;
         (server, began.elapsed())
@@ -223,6 +226,8 @@ pub(crate) struct Server {
     address: SocketAddr,
     folder: tempfile::TempDir,
     site: Site,
+    /// How many requests were sent with ES256 and with RS256 tokens.
+    taken: [Arc<AtomicUsize>; 2],
 }
 
 impl Server {
@@ -232,7 +237,8 @@ impl Server {
         Target {
             address: self.address,
             requests,
-            taken: Arc::default(),
+            // The next target goes on behind the last one, since the tokens are the same.
+            taken: Arc::clone(&self.taken[usize::from(subject_alg == "RS256")]),
             apart: self.site.cores == "0",
         }
     }

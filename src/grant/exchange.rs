@@ -88,7 +88,7 @@ impl Exchange {
             connectors,
             gate: minter.gate().clone(),
             clock: Arc::clone(&clock),
-            good: GoodSignatures::default(),
+            good_signatures: GoodSignatures::default(),
         };
         Self {
             verifier,

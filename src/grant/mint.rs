@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
-use tokio::task::yield_now;
 
 use super::turns::Turns;
 use crate::jose::{Keyring, LONGEST_TOKEN, SigningAlgorithm, SigningKey};
@@ -123,13 +122,12 @@ impl Minter {
             .ok_or_else(defect)?;
         let millis = u64::try_from(draft.now.as_millis()).unwrap_or(u64::MAX);
         let jti = uuid_v7(self.random.as_ref(), millis).to_string();
-        let body = Body {
+        let claims = Body {
             draft: &draft,
             jti: &jti,
         };
-        let mut json = Vec::with_capacity(USUAL_BODY);
-        serde_json::to_writer(&mut json, &body).map_err(|_| defect())?;
-        let body = json;
+        let mut body = Vec::with_capacity(USUAL_BODY);
+        serde_json::to_writer(&mut body, &claims).map_err(|_| defect())?;
         if key.token_length(body.len()) > LONGEST_TOKEN {
             return Err(Refusal::new(
                 Reason::TokenTooLarge,
@@ -148,17 +146,14 @@ impl Minter {
 
     /// Signs a token when it is its turn.
     pub async fn sign(&self, token: Unsigned) -> Result<Issued, Refusal> {
-        // An ECDSA signature takes no longer than what is done for it, so nobody waits behind one.
-        let turn = match token.key.alg() {
-            SigningAlgorithm::Rs256 => Some(self.turns.take().await.ok_or_else(defect)?),
-            SigningAlgorithm::Es256 => None,
-        };
-        let signed = token.sign();
-        if let Some(turn) = turn {
-            drop(turn);
-            yield_now().await;
+        match token.key.alg() {
+            SigningAlgorithm::Rs256 => {
+                let signed = self.turns.run(|| token.sign()).await;
+                signed.ok_or_else(defect)?
+            }
+            // It takes no longer than what is done for it, so nobody waits behind one.
+            SigningAlgorithm::Es256 => token.sign(),
         }
-        signed
     }
 }
 

@@ -36,7 +36,8 @@ pub(super) struct Verifier {
     /// How many may be verified at once.
     pub(super) gate: Gate,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) good: GoodSignatures,
+    /// Those that need no second look.
+    pub(super) good_signatures: GoodSignatures,
 }
 
 impl Verifier {
@@ -112,7 +113,7 @@ impl Verifier {
         };
         // Not before: whoever waits for keys takes no permit.
         let permit = Some(self.gate.enter().await?);
-        match token.verify(alg, &keys, &self.good) {
+        match token.verify(alg, &keys, &self.good_signatures) {
             Ok(verified) => {
                 verdicts.note("signature", || "is good".to_owned());
                 Ok((verified, permit))

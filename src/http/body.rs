@@ -1,5 +1,7 @@
 //! Reading the body of a token request, within its limit.
 
+use std::mem;
+
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use warp::http::HeaderMap;
@@ -30,17 +32,16 @@ pub(super) async fn read(
     while let Some(chunk) = body.next().await {
         let mut chunk = chunk.map_err(|error| broken_off(&error))?;
         let length = chunk.remaining();
-        if first.len().max(collected.len()) + length > LARGEST {
+        if first.len() + collected.len() + length > LARGEST {
             return Err(too_large());
         }
         let chunk = chunk.copy_to_bytes(length);
-        if first.is_empty() {
+        if first.is_empty() && collected.is_empty() {
             first = chunk;
             continue;
         }
-        if collected.is_empty() {
-            collected.extend_from_slice(&first);
-        }
+        // With the first piece goes the buffer that the connection read it into.
+        collected.extend_from_slice(&mem::take(&mut first));
         collected.extend_from_slice(&chunk);
     }
     Ok(if collected.is_empty() {

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-use super::VerifyingKey;
+use super::{Algorithm, VerifyingKey};
 
 /// How many signatures a generation holds; there are two of them, 64 bytes for each signature.
 const GENERATION: usize = 4096;
@@ -27,18 +27,19 @@ struct Generations {
     old: HashSet<Proof>,
 }
 
-/// A digest of a whole token and of the key that signed it.
+/// A digest of a whole token, the key that signed it and how.
 type Proof = [u8; 32];
 
 impl GoodSignatures {
-    /// Whether `token`, byte for byte, is known to be signed by `key`, or `verify` finds that it is.
+    /// Whether `token`, byte for byte, is known to be signed by `key` and `alg`, or `verify` finds that it is.
     pub(super) fn check(
         &self,
         key: &VerifyingKey,
+        alg: Algorithm,
         token: &str,
         verify: impl FnOnce() -> bool,
     ) -> bool {
-        let proof = proof(key, token);
+        let proof = proof(key, alg, token);
         if self.lock().is_known(&proof) {
             return true;
         }
@@ -80,10 +81,12 @@ impl Generations {
     }
 }
 
-fn proof(key: &VerifyingKey, token: &str) -> Proof {
+fn proof(key: &VerifyingKey, alg: Algorithm, token: &str) -> Proof {
     let mut context = Context::new(&SHA256);
-    // Of fixed length, so no key and token can be read as others.
+    // One is of fixed length and the other ends with a dot, so nothing can be read as something else.
     context.update(key.thumbprint());
+    context.update(alg.name().as_bytes());
+    context.update(b".");
     context.update(token.as_bytes());
     let mut proof = Proof::default();
     for (to, from) in proof.iter_mut().zip(context.finish().as_ref()) {
@@ -107,41 +110,44 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_good_is_known_and_only_of_its_key() {
+    fn only_what_was_good_is_known_and_only_of_its_key_and_algorithm() {
+        use Algorithm::{EdDsa, Es256};
         let good = GoodSignatures::default();
         let [key, other] = ['A', 'E'].map(key);
         let verified = Cell::new(0);
-        let check = |key, token, outcome| {
-            good.check(key, token, || {
+        let check = |key, alg, token, outcome| {
+            good.check(key, alg, token, || {
                 verified.set(verified.get() + 1);
                 outcome
             })
         };
-        assert!(!check(&key, "a.b.c", false) && !check(&key, "a.b.c", false));
-        assert!(check(&key, "a.b.c", true) && verified.get() == 3);
-        assert!(check(&key, "a.b.c", false) && verified.get() == 3);
-        for (key, token) in [
-            (&other, "a.b.c"),
-            (&key, "a.b.d"),
-            (&key, "a.b."),
-            (&key, "b.c"),
+        assert!(!check(&key, EdDsa, "a.b.c", false) && !check(&key, EdDsa, "a.b.c", false));
+        assert!(check(&key, EdDsa, "a.b.c", true) && verified.get() == 3);
+        assert!(check(&key, EdDsa, "a.b.c", false) && verified.get() == 3);
+        for (key, alg, token) in [
+            (&other, EdDsa, "a.b.c"),
+            (&key, Es256, "a.b.c"),
+            (&key, EdDsa, "a.b.d"),
+            (&key, EdDsa, "a.b."),
+            (&key, EdDsa, "b.c"),
         ] {
-            assert!(!check(key, token, false), "{token}");
+            assert!(!check(key, alg, token, false), "{alg} {token}");
         }
-        assert_eq!(verified.get(), 7);
+        assert_eq!(verified.get(), 8);
     }
 
     #[test]
     fn few_are_known_at_once_and_the_latest_among_them() {
         let (good, key) = (GoodSignatures::default(), key('A'));
+        let check = |token: &str, outcome| good.check(&key, Algorithm::EdDsa, token, || outcome);
         for number in 0..3 * GENERATION {
-            assert!(good.check(&key, "used", || number == 0));
-            assert!(good.check(&key, &number.to_string(), || true));
+            assert!(check("used", number == 0));
+            assert!(check(&number.to_string(), true));
         }
         let generations = good.lock();
         assert!(generations.young.len() <= GENERATION && generations.old.len() <= GENERATION);
         drop(generations);
-        assert!(good.check(&key, &(3 * GENERATION - 1).to_string(), || false));
-        assert!(!good.check(&key, "0", || false));
+        assert!(check(&(3 * GENERATION - 1).to_string(), false));
+        assert!(!check("0", false));
     }
 }

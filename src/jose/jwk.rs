@@ -10,21 +10,21 @@ use super::base64url;
 #[error("{0}")]
 pub struct KeyRejected(String);
 
-/// The SHA-256 thumbprint (RFC 7638 §3).
-pub(super) fn thumbprint(jwk: &Map<String, Value>) -> Result<Digest, KeyRejected> {
-    let required: &[&str] = match text(jwk, "kty")? {
-        "RSA" => &["e", "kty", "n"],
-        "EC" => &["crv", "kty", "x", "y"],
-        _ => &["crv", "kty", "x"],
-    };
-    let members = required
-        .iter()
-        .map(|name| Ok(((*name).to_owned(), text(jwk, name)?.into())))
-        .collect::<Result<Map<_, _>, KeyRejected>>()?;
-    Ok(digest(
-        &SHA256,
-        Value::Object(members).to_string().as_bytes(),
-    ))
+/// The SHA-256 thumbprint (RFC 7638 §3) of the public key in `jwk`.
+pub(super) fn thumbprint_of(jwk: &Map<String, Value>) -> Result<Digest, KeyRejected> {
+    let member = |name| Ok::<_, KeyRejected>((name, text(jwk, name)?));
+    Ok(match text(jwk, "kty")? {
+        "RSA" => thumbprint([member("e")?, member("kty")?, member("n")?]),
+        "EC" => thumbprint([member("crv")?, member("kty")?, member("x")?, member("y")?]),
+        _ => thumbprint([member("crv")?, member("kty")?, member("x")?]),
+    })
+}
+
+/// The same of its members, each with its name, in the order of these.
+pub(super) fn thumbprint<const N: usize>(members: [(&str, &str); N]) -> Digest {
+    let members = members.map(|(name, value)| (name.to_owned(), value.into()));
+    let object = Value::Object(members.into_iter().collect());
+    digest(&SHA256, object.to_string().as_bytes())
 }
 
 /// Foreign text made fit for a log line: printable ASCII, at most 100 characters.

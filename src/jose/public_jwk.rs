@@ -1,8 +1,8 @@
 //! The public half of our own keys, as it is published: a type that has no place for a private member.
 
-use aws_lc_rs::digest;
 use serde::Serialize;
 
+use super::jwk::thumbprint;
 use super::{SigningAlgorithm, base64url};
 
 /// A published key (RFC 7517 §4), with exactly the members that verifiers need.
@@ -85,14 +85,12 @@ impl PublicKey {
 
     /// The SHA-256 thumbprint (RFC 7638 §3), in base64url.
     pub fn thumbprint(&self) -> String {
-        // The members are base64url or constants, so nothing in them needs escaping.
-        let canonical = match self {
+        base64url::encode(match self {
             Self::Ec { crv, x, y } => {
-                format!(r#"{{"crv":"{crv}","kty":"EC","x":"{x}","y":"{y}"}}"#)
+                thumbprint([("crv", *crv), ("kty", "EC"), ("x", x), ("y", y)])
             }
-            Self::Rsa { n, e } => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
-        };
-        base64url::encode(digest::digest(&digest::SHA256, canonical.as_bytes()))
+            Self::Rsa { n, e } => thumbprint([("e", e), ("kty", "RSA"), ("n", n)]),
+        })
     }
 }
 

@@ -128,12 +128,12 @@ impl<'a> Unverified<'a> {
         self,
         alg: Algorithm,
         candidates: &[Arc<VerifyingKey>],
-        good: &GoodSignatures,
+        good_signatures: &GoodSignatures,
     ) -> Result<Verified, Box<Self>> {
         let message = self.signing_input.as_bytes();
         let mut fitting = candidates.iter().filter(|key| key.fits(alg));
         let made = |key: &VerifyingKey| key.verify(alg, message, &self.signature);
-        if fitting.any(|key| good.check(key, self.text, || made(key))) {
+        if fitting.any(|key| good_signatures.check(key, alg, self.text, || made(key))) {
             Ok(self.into_verified())
         } else {
             Err(Box::new(self))

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::Digest;
 use serde_json::{Map, Value};
 
 use super::Algorithm;
-use super::jwk::{KeyRejected, optional_text, printable, rejected, thumbprint};
+use super::jwk::{KeyRejected, optional_text, printable, rejected, thumbprint_of};
 use super::material::{Material, rsa_parameters};
 
 /// A public key that checks signatures; private members of its JWK are never kept.
@@ -37,7 +37,7 @@ impl VerifyingKey {
             kid: optional_text(jwk, "kid")?.map(str::to_owned),
             restriction,
             material: Material::from_jwk(jwk, restriction)?,
-            thumbprint: thumbprint(jwk)?,
+            thumbprint: thumbprint_of(jwk)?,
         };
         match restriction {
             Some(algorithm) if !key.fits(algorithm) => Err(rejected(format!(
@@ -140,6 +140,57 @@ mod tests {
             assert!(!key.verify(other, b"header.other", signature), "{other}");
         }
         assert!(!key.verify(algorithm, MESSAGE, &[]));
+    }
+
+    /// A signature that was good is remembered by the thumbprint, so a member less would let one key answer for another.
+    #[test]
+    fn a_thumbprint_is_of_all_that_makes_a_key() {
+        const N: &str = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+        let print = |jwk: Value| {
+            let key = VerifyingKey::from_jwk(&jwk).unwrap_or_else(|error| panic!("{jwk}: {error}"));
+            base64url::encode(key.thumbprint())
+        };
+        let rsa = |n: &str, e: &str| print(json!({"kty": "RSA", "n": n, "e": e}));
+        let okp = |x: u8| {
+            let x = base64url::encode([x; 32]);
+            print(json!({"kty": "OKP", "crv": "Ed25519", "x": x}))
+        };
+        // The other of two points of P-256 with the same x: y taken from the field's prime.
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let [x, y] = [1..33, 33..65].map(|range| pair.public_key().as_ref()[range].to_vec());
+        let prime = [&[255_u8; 4][..], &[0, 0, 0, 1], &[0; 12], &[255; 12]].concat();
+        let mut borrowed = false;
+        let mut other_y: Vec<u8> = prime
+            .iter()
+            .zip(&y)
+            .rev()
+            .map(|(p, y)| {
+                let difference = i16::from(*p) - i16::from(*y) - i16::from(borrowed);
+                borrowed = difference < 0;
+                difference.to_le_bytes()[0]
+            })
+            .collect();
+        other_y.reverse();
+        let [x, y, other_y] = [x, y, other_y].map(base64url::encode);
+        let ec = |y: &str| print(json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}));
+        // The first is the example of RFC 7638 §3.1.
+        assert_eq!(
+            rsa(N, "AQAB"),
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+        );
+        let mut all = vec![
+            rsa(N, "AQAB"),
+            rsa(N, "Aw"),
+            rsa(&N.replace("jF44", "jF45"), "AQAB"),
+        ];
+        all.extend([ec(&y), ec(&other_y), okp(1), okp(3)]);
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        // What does not make the key does not count.
+        let same = print(json!({"kty": "RSA", "n": N, "e": "AQAB", "kid": "k", "alg": "RS512"}));
+        assert_eq!(same, rsa(N, "AQAB"));
     }
 
     #[test]

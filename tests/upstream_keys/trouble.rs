@@ -7,7 +7,7 @@ use remint::upstream::SourceState;
 use serde_json::json;
 
 use super::support::issuer::{Answer, DISCOVERY, Issuer, JWKS};
-use super::support::keys::{OTHER_P256, P256, jwks};
+use super::support::keys::{OTHER_P256, OTHER_RSA, P256, RSA, jwks};
 use super::support::until;
 use super::world::World;
 
@@ -174,6 +174,24 @@ fn a_withdrawn_key_ends_with_the_next_fetch() {
     assert!(world.next_fetch(OLD).is_degraded());
     assert_eq!(withdrawn(), refused(502, "keys_unavailable"));
     load.end();
+}
+
+#[test]
+fn another_key_of_the_same_kid_ends_what_the_old_one_signed() {
+    let world = World::start();
+    for (old, new) in [(&RSA, &OTHER_RSA), (&P256, &OTHER_P256)] {
+        world.sick.publish(&[old.jwk("same")]);
+        assert!(!world.next_fetch(OLD).is_degraded());
+        // Its signature is known to be good, but not of which key the name was.
+        let token = world.job(&world.sick, old, "same");
+        assert_eq!(world.exchange(&token), ok());
+        world.sick.publish(&[new.jwk("same")]);
+        assert!(!world.next_fetch(OLD).is_degraded());
+        assert_eq!(world.exchange(&token), refused(403, "signature_invalid"));
+        world.sick.publish(&[old.jwk("same")]);
+        assert!(!world.next_fetch(OLD).is_degraded());
+        assert_eq!(world.exchange(&token), ok());
+    }
 }
 
 #[test]

@@ -238,7 +238,11 @@ fn job_at(clock: &ManualClock, issuer: &str, key: &Key, kid: &str, off_by: i64) 
     let at = clock.unix().as_secs().saturating_add_signed(off_by);
     let times = json!({"iat": at, "nbf": at, "exp": at + 7200});
     let claims = shapes::with(shapes::gitlab(issuer), times);
-    tokens::token(&claims, key, "ES256", kid)
+    let alg = match key {
+        Key::Rsa(_) => "RS256",
+        _ => "ES256",
+    };
+    tokens::token(&claims, key, alg, kid)
 }
 
 fn serve(listener: tokio::net::TcpListener, service: RouteService) {

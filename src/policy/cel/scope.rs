@@ -168,31 +168,23 @@ impl<'a> Scope<'a> {
 }
 
 fn from_client(client: ClientView<'_>) -> value::Boxed<'_> {
-    value::from_entries(
-        [
-            ("id", value::from_text(client.id)),
-            ("name", value::from_text(client.name)),
-            (
-                "authenticated",
-                Box::new(CelBool::from(client.authenticated)) as value::Boxed<'_>,
-            ),
-        ]
-        .into_iter(),
-    )
+    let authenticated: value::Boxed<'_> = Box::new(CelBool::from(client.authenticated));
+    value::from_entries([
+        ("id", value::from_text(client.id)),
+        ("name", value::from_text(client.name)),
+        ("authenticated", authenticated),
+    ])
 }
 
 fn from_request<'a>(request: &RequestView<'a>) -> value::Boxed<'a> {
-    value::from_entries(
-        [
-            ("audience", value::from_texts(&request.audience)),
-            ("scope", value::from_texts(&request.scope)),
-            (
-                "requested_token_type",
-                value::from_text(request.requested_token_type),
-            ),
-        ]
-        .into_iter(),
-    )
+    value::from_entries([
+        ("audience", value::from_texts(&request.audience)),
+        ("scope", value::from_texts(&request.scope)),
+        (
+            "requested_token_type",
+            value::from_text(request.requested_token_type),
+        ),
+    ])
 }
 
 /// The value of `tree`. `resolve` and not `resolve_val`, which would be inlined with frames as large as this crate's

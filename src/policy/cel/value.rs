@@ -42,8 +42,12 @@ pub(super) fn from_member(member: Member<'_>) -> Boxed<'_> {
 }
 
 /// A map with these members.
-pub(super) fn from_entries<'a>(entries: impl Iterator<Item = (&'a str, Boxed<'a>)>) -> Boxed<'a> {
-    let entries = entries.map(|(key, value)| (CelMapKey::from(key), value));
+pub(super) fn from_entries<'a>(
+    entries: impl IntoIterator<Item = (&'a str, Boxed<'a>)>,
+) -> Boxed<'a> {
+    let entries = entries
+        .into_iter()
+        .map(|(key, value)| (CelMapKey::from(key), value));
     Box::new(CelMap::from(entries.collect::<HashMap<_, _>>()))
 }
 
