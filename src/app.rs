@@ -1,6 +1,5 @@
 //! The composition root: from settings to a running whole. The one file that knows every part.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,35 +14,14 @@ use crate::grant::{
     ClientCredentials, Connector, Connectors, Exchange, Grant, Grants, Minter, TokenExchange,
 };
 use crate::http::{
-    Current, Front, Guards, Issuers, Lasting, Public, Role, RouteService, Site, Standing,
+    Current, Front, Guards, Issuers, Lasting, Public, Role, RouteService, Site, Standing, metadata,
 };
 use crate::jose::{Choice, Keyring, Moment};
 use crate::limits::{Gate, Limiter};
-use crate::oauth::metadata::Metadata;
-use crate::policy::{Limits, Policy, STANDARD_SCOPES, cel};
+use crate::policy::{Limits, Policy, cel};
 use crate::random::{Random, SystemRandom};
 use crate::replay::{self, Replay};
 use crate::upstream::{Degraded, FolderProblem, Location, Maintenance, SourceSpec, Upstreams};
-
-/// Claims that new tokens can carry whatever the connectors say.
-const OWN_CLAIMS: [&str; 16] = [
-    "iss",
-    "sub",
-    "aud",
-    "iat",
-    "nbf",
-    "exp",
-    "jti",
-    "act",
-    "azp",
-    "scope",
-    "name",
-    "preferred_username",
-    "email",
-    "email_verified",
-    "groups",
-    "federated_claims",
-];
 
 /// What a running instance takes from outside, so that tests can hold it still.
 #[derive(Clone, Debug)]
@@ -391,58 +369,4 @@ fn source(connector: &config::Connector) -> SourceSpec {
         insecure_http: connector.insecure_http,
         ..SourceSpec::new(connector.issuer.clone(), location)
     }
-}
-
-/// The metadata, but for what carries the URL of an issuer.
-fn metadata(settings: &Settings, keys: Moment<'_>, grants: &Grants) -> Metadata {
-    let mut configured = BTreeSet::new();
-    for connector in &settings.connectors {
-        let copied = connector.rules.iter().flat_map(|rule| &rule.clone_claims);
-        let computed = connector.rules.iter().flat_map(|rule| &rule.claims);
-        configured.extend(connector.clone_claims.iter().chain(copied));
-        configured.extend(
-            connector
-                .claims
-                .iter()
-                .chain(computed)
-                .map(|(name, _)| name),
-        );
-    }
-    let further = configured
-        .into_iter()
-        .filter(|name| !OWN_CLAIMS.contains(&name.as_str()))
-        .cloned();
-    Metadata {
-        response_types_supported: vec!["id_token"],
-        subject_types_supported: vec!["public"],
-        id_token_signing_alg_values_supported: keys
-            .announced()
-            .iter()
-            .map(|alg| alg.name())
-            .collect(),
-        claims_supported: OWN_CLAIMS
-            .iter()
-            .map(ToString::to_string)
-            .chain(further)
-            .collect(),
-        grant_types_supported: grants.grant_types(),
-        token_endpoint_auth_methods_supported: if settings.clients.is_empty() {
-            vec!["none"]
-        } else {
-            vec!["client_secret_basic", "client_secret_post", "none"]
-        },
-        scopes_supported: scopes(settings),
-        ..Metadata::default()
-    }
-}
-
-/// The standard scopes, then each that some connector or rule lists.
-fn scopes(settings: &Settings) -> Vec<String> {
-    let own = settings.connectors.iter().flat_map(|connector| {
-        let of_rules = connector.rules.iter().flat_map(|rule| &rule.scopes);
-        connector.scopes.iter().chain(of_rules)
-    });
-    let own: BTreeSet<_> = own.collect();
-    let standard = STANDARD_SCOPES.iter().map(ToString::to_string);
-    standard.chain(own.into_iter().cloned()).collect()
 }

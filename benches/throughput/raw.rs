@@ -16,7 +16,10 @@ use super::keys::{Key, P256, RSA};
 pub(crate) const SWITCH: &str = "--raw";
 
 /// As long as what is signed for a token with a job's claims.
-const MESSAGE: [u8; 800] = [b'm'; 800];
+type Message = [u8; 800];
+
+/// So many different messages that the processor cannot learn each by heart, as it cannot with tokens.
+const MESSAGES: u16 = 1000;
 
 /// The operations by name, in the order of their costs in a reply.
 pub(crate) const OPERATIONS: [&str; 4] =
@@ -39,7 +42,9 @@ impl Probe {
             .spawn()
             .expect("this program starts again");
         let questions = child.stdin.take().expect("its input");
-        let answers = BufReader::new(child.stdout.take().expect("its output"));
+        let mut answers = BufReader::new(child.stdout.take().expect("its output"));
+        // It signs what it will verify, which must not disturb what is measured first.
+        answers.read_line(&mut String::new()).expect("it is ready");
         Self {
             child,
             questions,
@@ -77,39 +82,58 @@ pub(crate) fn serve() {
     };
     let verify = |key: &Key, alg: &str, public: &[u8], how: &'static dyn VerificationAlgorithm| {
         let parsed = ParsedPublicKey::new(how, public).expect("a public key");
-        let signature = key.sign(alg, &MESSAGE);
+        let signed = messages().map(|message| (message, key.sign(alg, &message)));
+        let mut signed = signed.collect::<Vec<_>>().into_iter().cycle();
         move || {
+            let (message, signature) = signed.next().expect("it goes round");
             parsed
-                .verify_sig(&MESSAGE, &signature)
+                .verify_sig(&message, &signature)
                 .expect("a good signature");
         }
     };
-    let rsa = verify(
+    let mut rsa = verify(
         &RSA,
         "RS256",
         rsa.public_key().as_ref(),
         &RSA_PKCS1_2048_8192_SHA256,
     );
-    let p256 = verify(
+    let mut p256 = verify(
         &P256,
         "ES256",
         p256.public_key().as_ref(),
         &ECDSA_P256_SHA256_FIXED,
     );
+    println!("ready");
     for line in std::io::stdin().lines() {
         let cost = match line.expect("a line").as_str() {
-            "sign RS256" => cost(|| drop(black_box(RSA.sign("RS256", &MESSAGE)))),
-            "sign ES256" => cost(|| drop(black_box(P256.sign("ES256", &MESSAGE)))),
-            "verify RS256" => cost(&rsa),
-            "verify ES256" => cost(&p256),
+            "sign RS256" => cost(sign(&RSA, "RS256")),
+            "sign ES256" => cost(sign(&P256, "ES256")),
+            "verify RS256" => cost(&mut rsa),
+            "verify ES256" => cost(&mut p256),
             other => panic!("{other} is not measured"),
         };
         println!("{cost}");
     }
 }
 
+fn messages() -> impl Iterator<Item = Message> + Clone {
+    (0..MESSAGES).map(|number| {
+        let mut message = [b'm'; 800];
+        message[..2].copy_from_slice(&number.to_be_bytes());
+        message
+    })
+}
+
+fn sign(key: &'static Key, alg: &'static str) -> impl FnMut() {
+    let mut messages = messages().cycle();
+    move || {
+        let message = messages.next().expect("it goes round");
+        drop(black_box(key.sign(alg, &message)));
+    }
+}
+
 /// Microseconds of processor time per call, so that what else runs on the core counts for little.
-fn cost(operation: impl Fn()) -> f64 {
+fn cost(mut operation: impl FnMut()) -> f64 {
     const LENGTH: Duration = Duration::from_millis(40);
     let (began, used) = (Instant::now(), cpu_us());
     let mut calls = 0.0;
