@@ -9,6 +9,8 @@
 
 mod more_sites;
 mod running;
+#[path = "../support/mod.rs"]
+mod support;
 mod tables;
 mod world;
 
@@ -20,6 +22,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use running::{demo, serve};
+use support::authority::Authority;
 use world::{World, get};
 
 const REMINT: &str = env!("CARGO_BIN_EXE_remint");
@@ -32,22 +35,39 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The fenced blocks of a page in one language.
+/// The fenced blocks of a page in one language, without the indentation of a list that they are in.
 fn blocks(page: &str, language: &str) -> Vec<String> {
-    let open = format!("```{language}\n");
-    let rest = page.split(&open).skip(1);
-    rest.map(|rest| rest.split("\n```").next().unwrap().to_owned() + "\n")
-        .collect()
+    let open = format!("```{language}");
+    let mut blocks = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let Some(indentation) = line.strip_suffix(&open) else {
+            continue;
+        };
+        let close = format!("{indentation}```");
+        let inside = lines.by_ref().take_while(|line| *line != close);
+        let inside = inside.map(|line| line.strip_prefix(indentation).unwrap_or(line));
+        blocks.push(inside.flat_map(|line| [line, "\n"]).collect());
+    }
+    blocks
 }
 
 /// The one block of the README in `language` that holds `words`.
 fn readme(language: &str, words: &str) -> String {
-    let found = blocks(&page("README.md"), language);
+    block("README.md", language, words)
+}
+
+/// The one block of a page in `language` that holds `words`.
+fn block(name: &str, language: &str, words: &str) -> String {
+    let found = blocks(&page(name), language);
     let mut found = found.into_iter().filter(|block| block.contains(words));
     let block = found
         .next()
-        .unwrap_or_else(|| panic!("no block has {words:?}"));
-    assert!(found.next().is_none(), "several blocks have {words:?}");
+        .unwrap_or_else(|| panic!("no block of {name} has {words:?}"));
+    assert!(
+        found.next().is_none(),
+        "several blocks of {name} have {words:?}"
+    );
     block
 }
 
@@ -113,15 +133,18 @@ fn executable(path: &Path, script: &str) {
 }
 
 #[test]
-fn every_site_of_the_readme_passes_check_without_a_warning() {
-    let sites = blocks(&page("README.md"), "toml");
-    let sites: Vec<_> = sites
-        .iter()
-        .filter(|toml| toml.starts_with("issuer ="))
-        .collect();
+fn every_site_of_the_pages_passes_check_without_a_warning() {
+    let sites = [page("README.md"), page("docs/sidecar.md")];
+    let sites = sites.iter().flat_map(|page| blocks(page, "toml"));
+    let mut sites: Vec<_> = sites.filter(|toml| toml.starts_with("issuer =")).collect();
     assert_eq!(sites.len(), 3);
+    let tls = readme("toml", "[server.tls]");
+    sites.push(readme("toml", "jwks_uri =") + &swap(&tls, "/etc/remint/", ""));
+    let signed = Authority::new("ca").sign();
     for toml in sites {
-        let folder = site(toml);
+        let folder = site(&toml);
+        fs::write(folder.path().join("fullchain.pem"), &signed.chain).unwrap();
+        fs::write(folder.path().join("privkey.pem"), &signed.key).unwrap();
         let checked = bash("remint check --config site.toml", folder.path(), &[]);
         assert_eq!(checked.status.code(), Some(0), "{toml}\n{}", text(&checked));
         let last = text(&checked).lines().last().unwrap().to_owned();
@@ -139,9 +162,12 @@ fn the_lines_to_try_are_those_of_the_demo_and_work() {
         printed.contains(lines.trim_end()),
         "{lines}\nare not in\n{printed}"
     );
+    // All that the demo prints works, those of the README among them.
+    let (_, all) = printed.split_once("# 1. ").unwrap();
+    let (all, _) = all.rsplit_once("Ctrl-C ends it").unwrap();
     let folder = tempfile::tempdir().unwrap();
     // They are for an interactive shell, which goes on where `base64` misses its padding.
-    let ran = bash(&format!("set +e\n{lines}"), folder.path(), &[]);
+    let ran = bash(&format!("set +e\n# {all}"), folder.path(), &[]);
     let out = String::from_utf8(ran.stdout).unwrap();
     let [read, exchanged, bare, refused, metadata, jwks] =
         out.lines().collect::<Vec<_>>().try_into().unwrap();

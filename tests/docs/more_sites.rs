@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::running::{demo, serve, serve_as_configured};
 use super::world::get;
-use super::{REMINT, bash, blocks, claims, page, readme, site, swap, text};
+use super::{REMINT, bash, block, claims, page, readme, site, swap, text};
 
 #[test]
 fn the_sidecar_turns_either_token_into_the_one_that_the_service_knows() {
     const SOCKET: &str = "/run/remint/remint.sock";
     let (_demo, _, [_, practice]) = demo();
-    let toml = readme("toml", "unix:");
+    let toml = block("docs/sidecar.md", "toml", "unix:");
     let toml = swap(
         &toml,
         "https://gitlab.example.com",
@@ -27,7 +27,7 @@ fn the_sidecar_turns_either_token_into_the_one_that_the_service_knows() {
     let folder = site(&swap(&toml, SOCKET, "remint.sock"));
     let _remint = serve_as_configured(folder.path());
 
-    let lines = readme("sh", "--unix-socket");
+    let lines = block("docs/sidecar.md", "sh", "--unix-socket");
     let lines = swap(&lines, SOCKET, "remint.sock");
     for (kind, subject) in [
         (
@@ -59,20 +59,19 @@ fn the_sidecar_turns_either_token_into_the_one_that_the_service_knows() {
         assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
     }
 
-    let health = blocks(&page("README.md"), "sh");
-    let health = health.iter().find(|block| block.contains("remint health"));
-    let ran = bash(health.unwrap(), folder.path(), &[]);
+    let health = block("docs/sidecar.md", "sh", "remint health");
+    let ran = bash(&health, folder.path(), &[]);
     assert_eq!(text(&ran), "ok\n");
     assert!(ran.status.success());
 }
 
 #[test]
 fn a_client_gets_a_token_for_itself() {
-    let toml = readme("toml", "refs/heads/main") + &readme("toml", "[[clients]]");
+    let toml = readme("toml", "refs/heads/main") + &block("docs/clients.md", "toml", "[[clients]]");
     let folder = site(&toml);
     fs::write(folder.path().join("reports.secret"), "s3cret/+ %").unwrap();
     let (_remint, origin) = serve(folder.path());
-    let line = readme("sh", "client_credentials");
+    let line = block("docs/clients.md", "sh", "client_credentials");
     let line = swap(
         &line,
         "https://sts.example.com/token",
@@ -88,7 +87,11 @@ fn a_client_gets_a_token_for_itself() {
 #[test]
 fn what_is_published_is_what_the_server_says() {
     let folder = site(&readme("toml", "jwks_uri ="));
-    let ran = bash(&readme("sh", "remint publish"), folder.path(), &[]);
+    let ran = bash(
+        &block("docs/publish.md", "sh", "remint publish"),
+        folder.path(),
+        &[],
+    );
     assert!(ran.status.success(), "{}", text(&ran));
     let (_remint, origin) = serve(folder.path());
     for path in [".well-known/openid-configuration", ".well-known/jwks.json"] {
