@@ -6,6 +6,9 @@ use argon2::password_hash::{PasswordHash, PasswordHashString, PasswordVerifier};
 use argon2::{Argon2, Params};
 use bcrypt::HashParts;
 
+/// The longest secret that a bcrypt hash can be of, in bytes: bcrypt does not read what comes after.
+const LONGEST_FOR_BCRYPT: usize = 72;
+
 /// A checked hash.
 pub(super) enum Hash {
     Argon2id(PasswordHashString),
@@ -40,13 +43,23 @@ impl Hash {
         }
     }
 
+    /// Why this cannot be the hash of `secret`, whatever it is; `None` where only hashing can tell.
+    pub(super) fn excludes(&self, secret: &str) -> Option<String> {
+        let cuts = matches!(self, Self::Bcrypt(_)) && secret.len() > LONGEST_FOR_BCRYPT;
+        cuts.then(|| {
+            format!("a secret of more than {LONGEST_FOR_BCRYPT} bytes, of which bcrypt would ignore the rest (an argon2id hash has no such limit)")
+        })
+    }
+
     /// Whether this is the hash of `secret`; it takes its time.
     pub(super) fn matches(&self, secret: &str) -> bool {
         match self {
             Self::Argon2id(hash) => Argon2::default()
                 .verify_password(secret.as_bytes(), &hash.password_hash())
                 .is_ok(),
-            Self::Bcrypt(hash) => bcrypt::verify(secret, hash).unwrap_or(false),
+            Self::Bcrypt(hash) => {
+                self.excludes(secret).is_none() && bcrypt::verify(secret, hash).unwrap_or(false)
+            }
         }
     }
 }

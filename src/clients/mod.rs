@@ -157,7 +157,10 @@ impl Clients {
         match &entry.proof {
             Proof::Nothing if is_empty => Glance::Right(entry),
             Proof::Secret(_) | Proof::Hashed(_) if is_equal => Glance::Right(entry),
-            Proof::Hashed(hashed) if !is_empty => Glance::Unsure(entry, hashed, digest),
+            Proof::Hashed(hashed) if !is_empty => match hashed.excludes(&candidate.secret) {
+                Some(why) => Glance::Wrong(format!("for the client {:?} {why}", entry.client.id)),
+                None => Glance::Unsure(entry, hashed, digest),
+            },
             Proof::Nothing => Glance::Wrong(format!(
                 "a secret for the client {:?}, which has none",
                 entry.client.id

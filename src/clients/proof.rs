@@ -62,6 +62,11 @@ pub(super) struct Hashed {
 }
 
 impl Hashed {
+    /// Why `secret` cannot be the right one, where that is known without hashing.
+    pub(super) fn excludes(&self, secret: &str) -> Option<String> {
+        self.hash.excludes(secret)
+    }
+
     /// Hashes `secret`, whose digest is `digest`, and remembers the digest if it is right, even when the caller has left.
     pub(super) async fn verify(
         self: &Arc<Self>,

@@ -86,6 +86,12 @@ pub(super) fn read_secret(
     let plain = plain
         .or_else(|| variable.and_then(|name| from_variable(table, &name)))
         .or_else(|| file.as_deref().and_then(|path| from_file(table, path)));
+    if let (Some(plain), Some(hash)) = (&plain, &hash)
+        && hash.starts_with("$2")
+        && plain.len() > 72
+    {
+        table.error("secret_hash", "bcrypt reads only the first 72 bytes of a secret, and this client's is longer: write an argon2id hash, or choose a shorter secret");
+    }
     let secret = plain.map(Secret::Plain);
     (secret.or_else(|| hash.map(Secret::Hash)), file)
 }

@@ -88,6 +88,31 @@ fn secrets_stand_in_the_file_beside_it_in_the_environment_or_hashed() {
 }
 
 #[test]
+fn a_secret_longer_than_bcrypt_reads_is_refused() {
+    let letters = "s".repeat(72);
+    let accents = "\u{e9}".repeat(36);
+    let server = Site::new()
+        .connector("ci", "")
+        .client("letters", &format!("secret_hash = '{}'", bcrypt(&letters)))
+        .client("accents", &format!("secret_hash = '{}'", bcrypt(&accents)))
+        .start();
+    for (id, secret) in [("letters", &letters), ("accents", &accents)] {
+        for longer in [format!("{secret}s"), format!("{secret} and more")] {
+            let reply = exchange(&server, &basic(id, &longer), &job(json!({})), &[]);
+            refused(&server, &reply, 401, "invalid_client", "client_invalid");
+            let event = server.audit(&reply);
+            let detail = event["detail"].as_str().unwrap();
+            assert!(detail.contains("more than 72 bytes"), "{detail}");
+        }
+        takes_only(&server, id, secret);
+        // Nor once the beginning is known to be right.
+        let longer = format!("{secret}s");
+        let reply = exchange(&server, &basic(id, &longer), &job(json!({})), &[]);
+        refused(&server, &reply, 401, "invalid_client", "client_invalid");
+    }
+}
+
+#[test]
 fn a_hash_is_no_secret() {
     let hash = bcrypt("kept");
     let server = Site::new()

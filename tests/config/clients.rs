@@ -152,6 +152,23 @@ secret = "a" ;; [[clients]] ;; public = true                => [1].id: missing
 "#;
 
 #[test]
+fn a_bcrypt_hash_beside_a_secret_that_is_too_long_for_it_says_so() {
+    let about_length = |length: usize, hash: &str| {
+        let lines = format!("secret = {:?}\nsecret_hash = {hash:?}", "s".repeat(length));
+        let run = Run::toml(&client(&lines));
+        let found = run.found(Error).into_iter();
+        found
+            .filter(|(path, words)| {
+                *path == "clients[0].secret_hash" && words.contains("first 72 bytes")
+            })
+            .count()
+    };
+    assert_eq!(about_length(73, "$2y$12$x"), 1);
+    assert_eq!(about_length(72, "$2y$12$x"), 0);
+    assert_eq!(about_length(73, "$argon2id$x"), 0);
+}
+
+#[test]
 fn no_message_shows_a_secret() {
     for lines in [
         "secret = \"hunter2\"\nsecret_hash = \"hunter2\"",
