@@ -1,66 +1,96 @@
 //! HTTP clients, one per set of trusted roots.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 
+use super::cause::Trust;
 use super::error::{FetchError, SourceError};
 use super::record::digest;
 
 /// The longest that a connection may take to stand.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client that is built when it is first used: reading the machine's roots takes too long for a start.
 #[derive(Debug)]
 pub(super) struct LazyClient {
     client: OnceLock<Result<Client, String>>,
     loopback: bool,
-    /// The digest of the file with its roots, where it has its own.
-    roots: Option<[u8; 32]>,
+    trust: Trust,
+}
+
+/// A client, and whom it trusts.
+#[derive(Clone, Debug)]
+pub(super) struct Asker {
+    pub(super) client: Client,
+    pub(super) trust: Trust,
+}
+
+/// The certificates of a `ca_file`, as they were when it was read.
+#[derive(Debug)]
+pub(super) struct Authorities {
+    /// The path of the file, for messages.
+    name: String,
+    digest: [u8; 32],
+    certificates: Vec<Certificate>,
+}
+
+impl Authorities {
+    /// Reads a PEM file, which must hold a certificate.
+    pub(super) fn read(ca_file: &Path) -> Result<Self, SourceError> {
+        let name = ca_file.display().to_string();
+        let problem = |cause: String| SourceError::new("ca_file", format!("{name} {cause}"));
+        let pem =
+            std::fs::read(ca_file).map_err(|error| problem(format!("cannot be read ({error})")))?;
+        let certificates = Certificate::from_pem_bundle(&pem)
+            .map_err(|error| problem(format!("is not PEM ({})", chain(&error))))?;
+        if certificates.is_empty() {
+            return Err(problem("holds no PEM certificate".to_owned()));
+        }
+        Ok(Self {
+            digest: digest(&pem),
+            name,
+            certificates,
+        })
+    }
+
+    /// The digest of the file's content.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
 }
 
 impl LazyClient {
     /// A client that trusts what the machine trusts: the certificates of `SSL_CERT_FILE` and `SSL_CERT_DIR`, else
     /// those of the system, and the bundled ones of Mozilla where there are none.
-    pub(super) fn with_machine_roots(loopback: bool) -> Self {
+    pub(super) fn with_machine_roots(loopback: bool, trust: Trust) -> Self {
         Self {
             client: OnceLock::new(),
             loopback,
-            roots: None,
+            trust,
         }
     }
 
-    /// A client that trusts only the certificates of a PEM file.
-    pub(super) fn with_roots(ca_file: &Path, loopback: bool) -> Result<Self, SourceError> {
-        let name = ca_file.display();
-        let problem = |cause: String| SourceError::new("ca_file", format!("{name} {cause}"));
-        let pem =
-            std::fs::read(ca_file).map_err(|error| problem(format!("cannot be read ({error})")))?;
-        let roots = Certificate::from_pem_bundle(&pem)
-            .map_err(|error| problem(format!("is not PEM ({})", chain(&error))))?;
-        if roots.is_empty() {
-            return Err(problem("holds no PEM certificate".to_owned()));
-        }
+    /// A client that trusts only these certificates.
+    pub(super) fn with_roots(roots: &Authorities, loopback: bool) -> Result<Self, SourceError> {
         let client = builder(loopback)
-            .tls_certs_only(roots)
+            .tls_certs_only(roots.certificates.iter().cloned())
             .build()
-            .map_err(|error| problem(format!("cannot be used ({})", chain(&error))))?;
+            .map_err(|error| {
+                let problem = format!("{} cannot be used ({})", roots.name, chain(&error));
+                SourceError::new("ca_file", problem)
+            })?;
         Ok(Self {
             client: OnceLock::from(Ok(client)),
             loopback,
-            roots: Some(digest(&pem)),
+            trust: Trust::CaFile,
         })
     }
 
-    /// Whether both trust the same, as far as it is known without asking the machine.
-    pub(super) fn trusts_as(&self, other: &Self) -> bool {
-        (self.loopback, self.roots) == (other.loopback, other.roots)
-    }
-
     /// The client; one with the machine's own roots unless it was made with others.
-    pub(super) async fn get(self: &Arc<Self>) -> Result<Client, FetchError> {
+    pub(super) async fn get(self: &Arc<Self>) -> Result<Asker, FetchError> {
         if self.client.get().is_none() {
             let this = Arc::clone(self);
             // Reading the roots blocks; a failed join leaves the cell empty, which is reported below.
@@ -71,7 +101,10 @@ impl LazyClient {
             .await;
         }
         match self.client.get() {
-            Some(Ok(client)) => Ok(client.clone()),
+            Some(Ok(client)) => Ok(Asker {
+                client: client.clone(),
+                trust: self.trust,
+            }),
             Some(Err(cause)) => Err(FetchError::failed(format!(
                 "the HTTP client cannot be built: {cause}"
             ))),
@@ -83,8 +116,8 @@ impl LazyClient {
 /// What makes sources share a client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Roots {
-    /// A PEM file with the only roots that are trusted.
-    pub(super) ca_file: Option<PathBuf>,
+    /// The digest of the `ca_file` with the only roots that are trusted.
+    pub(super) authorities: Option<[u8; 32]>,
     /// Whether the keys are on this machine.
     pub(super) loopback: bool,
 }

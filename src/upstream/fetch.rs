@@ -79,15 +79,6 @@ impl Fetcher {
         })))
     }
 
-    /// Whether both read from files, or both ask through the same client.
-    pub(super) fn asks_as(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::File(own), Self::File(theirs)) => own == theirs,
-            (Self::Web(own), Self::Web(theirs)) => Arc::ptr_eq(&own.client, &theirs.client),
-            _ => false,
-        }
-    }
-
     /// Whether looking again costs nobody anything.
     pub(super) fn is_file(&self) -> bool {
         matches!(self, Self::File(_))

@@ -1,5 +1,6 @@
 //! Upstream keys: where each connector's keys come from, how they are fetched, and for how long they count.
 
+mod cause;
 mod client;
 mod discovery;
 mod error;
@@ -24,12 +25,13 @@ mod web;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::Clock;
 
-use client::{LazyClient, Roots};
+use cause::Trust;
+use client::{Authorities, LazyClient, Roots};
 use fetch::Fetcher;
 use kept::Kept;
 use seen::SeenKids;
@@ -53,6 +55,8 @@ pub struct Upstreams {
     sources: Vec<Arc<KeySource>>,
     shared: HashMap<SourceKey, Arc<KeySource>>,
     clients: HashMap<Roots, Arc<LazyClient>>,
+    /// Every `ca_file`, read once: the client and the name of a source must come from the same content.
+    authorities: HashMap<PathBuf, Arc<Authorities>>,
     seen: SeenKids,
     /// How many sources there have been over all reloads: the number of the next one.
     made: usize,
@@ -79,6 +83,7 @@ impl Upstreams {
             sources: Vec::new(),
             shared: HashMap::new(),
             clients: HashMap::new(),
+            authorities: HashMap::new(),
             seen: SeenKids::new(),
             made: 0,
             store: None,
@@ -122,11 +127,12 @@ impl Upstreams {
         connector_id: &str,
         spec: &SourceSpec,
     ) -> Result<Arc<KeySource>, SourceError> {
-        let key = SourceKey::of(spec);
+        let authorities = self.authorities(spec)?;
+        let key = SourceKey::of(spec, authorities.as_ref().map(|found| found.digest()));
         let source = if let Some(source) = self.shared.get(&key) {
             Arc::clone(source)
         } else {
-            let source = self.source(&key, spec)?;
+            let source = self.source(&key, spec, authorities.as_deref())?;
             source.count_in(&self.degraded);
             self.sources.push(Arc::clone(&source));
             self.shared.insert(key.clone(), Arc::clone(&source));
@@ -144,17 +150,12 @@ impl Upstreams {
         &mut self,
         key: &SourceKey,
         spec: &SourceSpec,
+        authorities: Option<&Authorities>,
     ) -> Result<Arc<KeySource>, SourceError> {
-        let fetcher = Fetcher::new(spec, |loopback| {
-            self.client(Roots {
-                ca_file: spec.ca_file.clone(),
-                loopback,
-            })
-        })?;
+        let fetcher = Fetcher::new(spec, |loopback| self.client(authorities, loopback))?;
         let store = self.store.as_ref();
         if let Some(old) = &self.old
             && let Some(source) = old.shared.get(key)
-            && source.fetches_as(&fetcher)
             && store.map(Arc::as_ptr) == old.store.as_ref().map(Arc::as_ptr)
         {
             self.taken.insert(key.clone(), Terms::default());
@@ -209,17 +210,38 @@ impl Upstreams {
         proxies::describe(|name| std::env::var(name).ok())
     }
 
-    fn client(&mut self, roots: Roots) -> Result<Arc<LazyClient>, SourceError> {
+    /// What the `ca_file` of a spec holds; `None` where it has none, or nothing is fetched.
+    fn authorities(&mut self, spec: &SourceSpec) -> Result<Option<Arc<Authorities>>, SourceError> {
+        let fetched = !matches!(spec.location, Location::JwksFile(_));
+        let Some(path) = spec.ca_file.as_ref().filter(|_| fetched) else {
+            return Ok(None);
+        };
+        if let Some(known) = self.authorities.get(path) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let read = Arc::new(Authorities::read(path)?);
+        self.authorities.insert(path.clone(), Arc::clone(&read));
+        Ok(Some(read))
+    }
+
+    fn client(
+        &mut self,
+        authorities: Option<&Authorities>,
+        loopback: bool,
+    ) -> Result<Arc<LazyClient>, SourceError> {
+        let roots = Roots {
+            authorities: authorities.map(Authorities::digest),
+            loopback,
+        };
         if let Some(client) = self.clients.get(&roots) {
             return Ok(Arc::clone(client));
         }
-        let client = Arc::new(match &roots.ca_file {
-            Some(ca_file) => LazyClient::with_roots(ca_file, roots.loopback)?,
-            None => LazyClient::with_machine_roots(roots.loopback),
-        });
         let old = self.old.as_ref().and_then(|old| old.clients.get(&roots));
-        let old = old.filter(|old| old.trusts_as(&client));
-        let client = old.map_or(client, Arc::clone);
+        let client = match (old, authorities) {
+            (Some(old), _) => Arc::clone(old),
+            (None, Some(authorities)) => Arc::new(LazyClient::with_roots(authorities, loopback)?),
+            (None, None) => Arc::new(LazyClient::with_machine_roots(loopback, Trust::Machine)),
+        };
         self.clients.insert(roots, Arc::clone(&client));
         Ok(client)
     }

@@ -1,13 +1,15 @@
 //! Fetching public documents, as a verifier without any configuration of ours would.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use url::Url;
 
-use super::client::LazyClient;
-use super::error::FetchError;
+use super::cause::Trust;
+use super::client::{Authorities, LazyClient};
+use super::error::{FetchError, SourceError};
 use super::origin::is_loopback;
 use super::web;
 
@@ -23,7 +25,7 @@ pub struct PublicDocument {
     pub body: Vec<u8>,
 }
 
-/// A client with the machine's roots and no credentials.
+/// A client without credentials.
 #[derive(Debug)]
 pub struct PublicClient {
     loopback: Arc<LazyClient>,
@@ -31,11 +33,29 @@ pub struct PublicClient {
 }
 
 impl PublicClient {
-    /// A client that has not asked for anything yet.
+    /// A client for our own public documents, with the machine's roots.
     pub fn new() -> Self {
+        Self::with_machine_roots(Trust::Own)
+    }
+
+    /// A client for the documents of a connector's issuer, with the machine's roots.
+    pub fn of_connectors() -> Self {
+        Self::with_machine_roots(Trust::Machine)
+    }
+
+    /// The same, with the roots of a connector's `ca_file` only.
+    pub fn with_ca_file(ca_file: &Path) -> Result<Self, SourceError> {
+        let authorities = Authorities::read(ca_file)?;
+        Ok(Self {
+            loopback: Arc::new(LazyClient::with_roots(&authorities, true)?),
+            elsewhere: Arc::new(LazyClient::with_roots(&authorities, false)?),
+        })
+    }
+
+    fn with_machine_roots(trust: Trust) -> Self {
         Self {
-            loopback: Arc::new(LazyClient::with_machine_roots(true)),
-            elsewhere: Arc::new(LazyClient::with_machine_roots(false)),
+            loopback: Arc::new(LazyClient::with_machine_roots(true, trust)),
+            elsewhere: Arc::new(LazyClient::with_machine_roots(false, trust)),
         }
     }
 

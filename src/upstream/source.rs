@@ -104,11 +104,6 @@ impl KeySource {
         *own = terms;
     }
 
-    /// Whether a source of this `fetcher` and of the same spec would be the same: it trusts the same certificates.
-    pub(super) fn fetches_as(&self, fetcher: &Fetcher) -> bool {
-        self.fetcher.asks_as(fetcher)
-    }
-
     /// The connectors that read their keys here.
     pub fn connectors(&self) -> Vec<String> {
         lock(&self.terms).connectors.clone()

@@ -80,11 +80,13 @@ pub(super) struct SourceKey {
     insecure_http: bool,
     headers: Vec<(String, String)>,
     bearer_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
+    /// The digest of what `ca_file` holds: keys that were fetched under another CA may be anybody's.
+    authorities: Option<[u8; 32]>,
 }
 
 impl SourceKey {
-    pub(super) fn of(spec: &SourceSpec) -> Self {
+    /// The key of a spec whose `ca_file` has this digest.
+    pub(super) fn of(spec: &SourceSpec, authorities: Option<[u8; 32]>) -> Self {
         let file = matches!(spec.location, Location::JwksFile(_));
         let mut headers: Vec<_> = spec
             .headers
@@ -100,7 +102,7 @@ impl SourceKey {
             insecure_http: spec.insecure_http && !file,
             headers: if file { Vec::new() } else { headers },
             bearer_file: spec.bearer_file.clone().filter(|_| !file),
-            ca_file: spec.ca_file.clone().filter(|_| !file),
+            authorities: authorities.filter(|_| !file),
         }
     }
 
@@ -136,12 +138,13 @@ impl SourceKey {
             part(name.as_bytes());
             part(value.as_bytes());
         }
-        for path in [&self.bearer_file, &self.ca_file] {
-            part(&[u8::from(path.is_some())]);
-            part(
-                path.as_ref()
-                    .map_or(&[][..], |path| path.as_os_str().as_bytes()),
-            );
+        let bearer_file = self.bearer_file.as_ref();
+        for choice in [
+            bearer_file.map(|path| path.as_os_str().as_bytes()),
+            self.authorities.as_ref().map(<[u8; 32]>::as_slice),
+        ] {
+            part(&[u8::from(choice.is_some())]);
+            part(choice.unwrap_or_default());
         }
         hex(context.finish().as_ref())
     }
@@ -157,7 +160,7 @@ mod tests {
         let with = |change: fn(&mut SourceSpec)| {
             let mut spec = base.clone();
             change(&mut spec);
-            SourceKey::of(&spec)
+            SourceKey::of(&spec, None)
         };
         let keys = [
             with(|_| {}),
@@ -171,7 +174,8 @@ mod tests {
             with(|spec| spec.headers = vec![("a".into(), "2".into())]),
             with(|spec| spec.headers = vec![("a1".into(), String::new())]),
             with(|spec| spec.bearer_file = Some("f".into())),
-            with(|spec| spec.ca_file = Some("f".into())),
+            SourceKey::of(&base, Some([1; 32])),
+            SourceKey::of(&base, Some([2; 32])),
         ];
         for (index, key) in keys.iter().enumerate() {
             let digest = key.digest();

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, StatusCode};
-use reqwest::{Client, Response};
+use reqwest::Response;
 use url::Url;
 
-use super::client::chain;
+use super::cause::{self, Trust};
+use super::client::{Asker, CONNECT_TIMEOUT, chain};
 use super::error::FetchError;
 use super::origin::shown;
 
@@ -29,21 +30,18 @@ pub(super) struct Document {
 
 /// Gets `url` with `headers`; anything but a 200 of at most 256 KiB is an error.
 pub(super) async fn get(
-    client: &Client,
+    asker: &Asker,
     url: &Url,
     headers: &HeaderMap,
 ) -> Result<Document, FetchError> {
     let mut here = url.clone();
     for _ in 0..=MOST_REDIRECTS {
-        let response = client
-            .get(here.clone())
-            .headers(headers.clone())
-            .send()
-            .await
-            .map_err(|error| broken(&here, error))?;
+        let request = asker.client.get(here.clone()).headers(headers.clone());
+        let response = request.send().await;
+        let response = response.map_err(|error| broken(&here, error, asker.trust))?;
         match redirect(&here, &response)? {
             Some(next) => here = next,
-            None => return read(&here, response).await,
+            None => return read(&here, response, asker.trust).await,
         }
     }
     Err(FetchError::failed(format!(
@@ -78,7 +76,7 @@ fn redirect(here: &Url, response: &Response) -> Result<Option<Url>, FetchError> 
     Ok(Some(next))
 }
 
-async fn read(here: &Url, mut response: Response) -> Result<Document, FetchError> {
+async fn read(here: &Url, mut response: Response, trust: Trust) -> Result<Document, FetchError> {
     if response.status() != StatusCode::OK {
         return Err(FetchError::failed(format!(
             "{} answered {}",
@@ -109,7 +107,7 @@ async fn read(here: &Url, mut response: Response) -> Result<Document, FetchError
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|error| broken(here, error))?
+        .map_err(|error| broken(here, error, trust))?
     {
         if body.len() + chunk.len() > LARGEST_DOCUMENT {
             return Err(too_large());
@@ -124,9 +122,19 @@ async fn read(here: &Url, mut response: Response) -> Result<Document, FetchError
     })
 }
 
-fn broken(here: &Url, error: reqwest::Error) -> FetchError {
-    let timed_out = error.is_timeout();
-    let text = format!("{}: {}", shown(here), chain(&error.without_url()));
+fn broken(here: &Url, error: reqwest::Error, trust: Trust) -> FetchError {
+    let (timed_out, connecting) = (error.is_timeout(), error.is_connect());
+    let error = error.without_url();
+    let host = here.host_str().unwrap_or_default();
+    let words = match cause::explain(&error, host, trust) {
+        Some(words) => words,
+        None if timed_out && connecting => format!(
+            "no connection could be made within {} s: a firewall may drop it, or the host is down",
+            CONNECT_TIMEOUT.as_secs()
+        ),
+        None => chain(&error),
+    };
+    let text = format!("{}: {words}", shown(here));
     if timed_out {
         FetchError::late(text)
     } else {

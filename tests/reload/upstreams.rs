@@ -1,5 +1,8 @@
 //! Fetched keys survive a reload where the connector did not change.
 
+use std::fs;
+
+use super::support::authority::Authority;
 use super::support::issuer::{Answer, Issuer, JWKS};
 use super::support::keys::P256;
 use super::support::server::Site;
@@ -95,4 +98,35 @@ fn another_freshness_takes_effect_at_once() {
     assert!(world.reload());
     until("the keys are fetched again", || issuer.hits(JWKS) == 2);
     assert_eq!(world.server.exchange(&token(&issuer.url), &[]).status, 200);
+}
+
+#[test]
+fn another_ca_in_the_same_file_ends_keys_that_were_fetched_under_the_old_one() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let issuer = Issuer::start_tls(&[P256.jwk("e1")], &old.sign());
+    let state = tempfile::tempdir().unwrap();
+    let lines = format!(
+        "issuer = \"{0}\"\njwks_uri = \"{0}{JWKS}\"\nca_file = \"ca.pem\"",
+        issuer.url
+    );
+    let site = Site::new()
+        .file("ca.pem", &old.pem())
+        .env("REMINT__SERVER__STATE_DIR", state.path().to_str().unwrap());
+    let world = World::start(site.connector("ci", &lines));
+    let status = || world.server.exchange(&token(&issuer.url), &[]).status;
+    assert_eq!(status(), 200);
+    let is_kept = || fs::read_dir(state.path()).unwrap().count() == 1;
+    until("the keys are kept", is_kept);
+    issuer.set(JWKS, Answer::Close);
+    world.write("ca.pem", &new.pem());
+    assert!(world.reload());
+    // Neither the keys in memory nor those on disk.
+    let refusal = world.server.exchange(&token(&issuer.url), &[]).refusal();
+    assert_eq!((refusal.0, &*refusal.2), (503, "keys_unavailable"));
+    // A file that is none leaves the configuration in force, and says why.
+    world.write("ca.pem", "no certificate");
+    assert!(!world.reload());
+    world.write("ca.pem", &old.pem());
+    assert!(world.reload());
+    assert_eq!(status(), 200);
 }

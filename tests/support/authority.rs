@@ -34,10 +34,24 @@ impl Authority {
 
     /// One that ended with the last day before `year`.
     pub(crate) fn sign_until(&self, year: i32) -> Signed {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        self.sign_between(2000, year)
+    }
+
+    /// One that is good from the first day of one year to the last before another.
+    pub(crate) fn sign_between(&self, from: i32, until: i32) -> Signed {
+        self.sign_with("localhost", from, until)
+    }
+
+    /// One for another host.
+    pub(crate) fn sign_for(&self, host: &str) -> Signed {
+        self.sign_with(host, 2000, 2100)
+    }
+
+    fn sign_with(&self, host: &str, from: i32, until: i32) -> Signed {
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, "own");
-        params.not_before = date_time_ymd(2000, 1, 1);
-        params.not_after = date_time_ymd(year, 1, 1);
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,

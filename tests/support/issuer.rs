@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
+use super::authority::Signed;
 use super::keys::jwks;
 
 /// What a path answers.
@@ -32,6 +36,8 @@ pub(crate) enum Answer {
 struct Shared {
     answers: HashMap<String, Answer>,
     hits: HashMap<String, usize>,
+    /// With what TLS is spoken, where it is.
+    tls: Option<Arc<ServerConfig>>,
 }
 
 /// A running issuer with discovery and keys; its threads end with the test process.
@@ -46,14 +52,39 @@ pub(crate) const JWKS: &str = "/jwks";
 impl Issuer {
     /// An issuer that publishes these JWKs.
     pub(crate) fn start(keys: &[Value]) -> Self {
+        Self::listen(keys, None)
+    }
+
+    /// One that is reached at `https://localhost:PORT` and has this certificate.
+    pub(crate) fn start_tls(keys: &[Value], certificate: &Signed) -> Self {
+        Self::listen(keys, Some(tls(certificate)))
+    }
+
+    fn listen(keys: &[Value], tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let shared = Arc::<Mutex<Shared>>::default();
+        let address = listener.local_addr().unwrap();
+        let url = match tls {
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        };
+        let shared = Arc::new(Mutex::new(Shared {
+            tls,
+            ..Shared::default()
+        }));
         let served = Arc::clone(&shared);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let served = Arc::clone(&served);
-                thread::spawn(move || serve(stream, &served));
+                thread::spawn(move || {
+                    let tls = served.lock().unwrap().tls.clone();
+                    match tls {
+                        Some(tls) => {
+                            let connection = ServerConnection::new(tls).unwrap();
+                            serve(StreamOwned::new(connection, stream), &served);
+                        }
+                        None => serve(stream, &served),
+                    }
+                });
             }
         });
         let issuer = Self { url, shared };
@@ -61,6 +92,11 @@ impl Issuer {
         issuer.set(DISCOVERY, Answer::Document(document.to_string()));
         issuer.publish(keys);
         issuer
+    }
+
+    /// From now on it has this certificate.
+    pub(crate) fn certify(&self, certificate: &Signed) {
+        self.shared.lock().unwrap().tls = Some(tls(certificate));
     }
 
     /// Replaces the published keys.
@@ -87,8 +123,20 @@ pub(crate) fn nobody() -> String {
     format!("http://{}", socket.local_addr().unwrap())
 }
 
-fn serve(mut stream: TcpStream, shared: &Mutex<Shared>) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+fn tls(certificate: &Signed) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_slice_iter(certificate.chain.as_bytes());
+    let chain = chain.map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth();
+    Arc::new(config.with_single_cert(chain, key).unwrap())
+}
+
+fn serve(mut stream: impl Read + Write, shared: &Mutex<Shared>) {
+    let mut lines = BufReader::new(&mut stream).lines();
     let Some(Ok(first)) = lines.next() else {
         return;
     };

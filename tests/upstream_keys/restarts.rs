@@ -23,7 +23,7 @@ fn job(issuer: &Issuer) -> String {
 }
 
 /// How many files are there that were written to their end.
-fn kept(state: &Path) -> usize {
+pub(crate) fn kept(state: &Path) -> usize {
     let entries = fs::read_dir(state).unwrap().map(|entry| entry.unwrap());
     let paths = entries.map(|entry| entry.path());
     paths
