@@ -61,6 +61,20 @@ impl Credentials {
         self.candidates.is_empty()
     }
 
+    /// What is conspicuous about the secret that was sent, whatever the right one is.
+    pub(super) fn oddity(&self) -> Option<&'static str> {
+        let secret = &self.candidates.last()?.secret;
+        if secret.is_empty() {
+            Some("no secret was sent: send it with Basic (curl -u ID:SECRET) or as `client_secret`")
+        } else if secret.trim() != secret {
+            Some(
+                "the secret that was sent begins or ends with white space, such as the line break of a file",
+            )
+        } else {
+            None
+        }
+    }
+
     pub(super) fn candidates(&self) -> &[Candidate] {
         &self.candidates
     }
@@ -73,12 +87,7 @@ fn from_header(
     secret: Option<&str>,
 ) -> Result<Vec<Candidate>, Refusal> {
     let malformed = |description| Err(Refusal::new(Reason::ParameterMalformed, description));
-    let mut candidates = basic::read(value).ok_or_else(|| {
-        Refusal::new(
-            Reason::ClientInvalid,
-            "the Authorization header is not a well-formed Basic credential, the only kind that is taken",
-        )
-    })?;
+    let mut candidates = basic::read(value).ok_or_else(|| not_basic(value))?;
     if secret.is_some() {
         return malformed(
             "there is a client_secret beside the Authorization header: authenticate in one way only",
@@ -93,6 +102,23 @@ fn from_header(
         }
     }
     Ok(candidates)
+}
+
+fn not_basic(value: &[u8]) -> Refusal {
+    let is_bearer = value
+        .get(..6)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"));
+    let bearer = if is_bearer {
+        " but Bearer, and a token to exchange goes into the body"
+    } else {
+        ""
+    };
+    Refusal::new(
+        Reason::ClientInvalid,
+        format!(
+            "the Authorization header is not a well-formed Basic credential{bearer}: a client sends `Basic`, a space and the base64 of ID:SECRET (curl -u ID:SECRET); without a client, send no such header"
+        ),
+    )
 }
 
 impl fmt::Debug for Credentials {

@@ -141,7 +141,7 @@ impl Clients {
             }
             detail = detail.or_else(|| Some(wrong_secret(&entry.client)));
         }
-        Err(self.refusal(&detail.unwrap_or_default()))
+        Err(self.refusal(credentials, &detail.unwrap_or_default()))
     }
 
     /// Compares digests, always exactly one pair, so that the time does not tell an unknown client from a wrong secret.
@@ -172,13 +172,13 @@ impl Clients {
         }
     }
 
-    /// One text for every way to be wrong; only the log learns which it was.
-    fn refusal(&self, detail: &str) -> Refusal {
-        let advice = if self.is_empty() {
-            ": no client is configured here, so send no credentials"
-        } else {
-            ""
+    /// The caller is told what is odd about what was sent, and not how it differs from what is right; the log is.
+    fn refusal(&self, sent: &Credentials, detail: &str) -> Refusal {
+        let advice = match sent.oddity() {
+            _ if self.is_empty() => Some("no client is configured here, so send no credentials"),
+            oddity => oddity,
         };
+        let advice = advice.map_or_else(String::new, |advice| format!(": {advice}"));
         Refusal::new(
             Reason::ClientInvalid,
             format!("the client is unknown or its secret is wrong{advice}"),

@@ -28,5 +28,6 @@ pub use load::{known_keys, load, load_toml};
 pub use proxies::Proxies;
 pub use replay::{Replay, ReplayMode, StoreUrl};
 pub use secret::Secret;
+pub use section::near;
 pub use settings::{Issuer, Keys, Server, Settings, SubjectFormat, Tokens};
 pub use tls::{ClientAuth, Tls};

@@ -216,7 +216,7 @@ fn nearest<'k>(key: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k st
 }
 
 /// The closest of the names to `wanted`, if it is close enough to be a slip of the pen.
-pub(super) fn near<'k>(wanted: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub fn near<'k>(wanted: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let allowed = (wanted.chars().count() / 3).clamp(1, 3);
     known
         .map(|known| (strsim::osa_distance(wanted, known), known))

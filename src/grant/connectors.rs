@@ -33,6 +33,8 @@ pub struct Connectors {
     all: Vec<Arc<Connector>>,
     by_id: HashMap<Arc<str>, Arc<Connector>>,
     by_issuer: HashMap<String, Vec<Arc<Connector>>>,
+    /// One connector for each [`loose`] issuer.
+    by_loose_issuer: HashMap<String, Arc<Connector>>,
 }
 
 /// A connector that was found, and the refusal if it is not the right one for the token.
@@ -49,6 +51,8 @@ impl Connectors {
                 .entry(connector.issuer.clone())
                 .or_default()
                 .push(Arc::clone(&connector));
+            set.by_loose_issuer
+                .insert(loose(&connector.issuer), Arc::clone(&connector));
             set.all.push(connector);
         }
         set
@@ -97,13 +101,7 @@ impl Connectors {
             let fits = if iss == Some(connector.issuer.as_str()) {
                 Ok(())
             } else {
-                Err(Refusal::new(
-                    Reason::IssuerMismatch,
-                    format!(
-                        "the token is not from the issuer of the connector {}",
-                        cut(id)
-                    ),
-                ))
+                Err(mismatch(iss, connector))
             };
             return Ok((Arc::clone(connector), fits));
         }
@@ -114,14 +112,52 @@ impl Connectors {
                 Reason::ConnectorRequired,
                 "several connectors trust the issuer of this token: name one with `connector_id`",
             )),
-            None => Err(Refusal::new(
-                Reason::IssuerUnknown,
-                "the token was not accepted: its issuer is not known here",
-            )
-            .with_detail(match iss {
-                Some(iss) => format!("no connector has the issuer {:?} (unverified)", cut(iss)),
-                None => "the token has no iss that is a string".to_owned(),
-            })),
+            None => Err(self.unknown(iss)),
         }
     }
+
+    /// The caller is not told which issuers there are: nothing is verified yet.
+    fn unknown(&self, iss: Option<&str>) -> Refusal {
+        let near = iss.and_then(|iss| self.by_loose_issuer.get(&loose(iss)));
+        let near = near.map_or_else(String::new, |connector| {
+            format!(
+                "; the connector {} has {:?}, which differs only in case, scheme or a slash at the end",
+                connector.id, connector.issuer
+            )
+        });
+        Refusal::new(
+            Reason::IssuerUnknown,
+            "the token was not accepted: its issuer is not known here; compare its `iss` byte for byte with the `issuer` of each connector: a slash at the end counts",
+        )
+        .with_detail(match iss {
+            Some(iss) => format!("no connector has the issuer {:?} (unverified){near}", cut(iss)),
+            None => "the token has no iss that is a string".to_owned(),
+        })
+    }
+}
+
+fn mismatch(iss: Option<&str>, connector: &Connector) -> Refusal {
+    let words = format!(
+        "the token is not from the issuer of the connector {}; compare its `iss` byte for byte with the connector's `issuer`: a slash at the end counts",
+        connector.id
+    );
+    let detail = match iss {
+        Some(iss) => format!(
+            "the connector {} has the issuer {:?}, the token {:?} (unverified)",
+            connector.id,
+            connector.issuer,
+            cut(iss)
+        ),
+        None => "the token has no iss that is a string".to_owned(),
+    };
+    Refusal::new(Reason::IssuerMismatch, words).with_detail(detail)
+}
+
+/// An issuer without what people get wrong in it.
+fn loose(issuer: &str) -> String {
+    let issuer = issuer.to_ascii_lowercase();
+    let rest = issuer
+        .split_once("://")
+        .map_or(issuer.as_str(), |(_, rest)| rest);
+    rest.trim_end_matches('/').to_owned()
 }

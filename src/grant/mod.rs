@@ -1,5 +1,6 @@
 //! The ways to get a token, and what all of them share.
 
+mod advice;
 mod audit;
 mod client_credentials;
 mod connectors;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{Connectors, Event, Issued};
+use super::{Connectors, Event, Issued, advice};
 use crate::clients::{Clients, Credentials, Identity};
 use crate::limits::{Limiter, Network};
 use crate::oauth::{Form, Reason, Refusal, TokenType};
@@ -106,7 +106,8 @@ impl Grants {
         call: Call<'_>,
         event: &mut Event,
     ) -> Result<Redeemed, Refusal> {
-        let wanted = form.require("grant_type")?;
+        let wanted = form.get("grant_type");
+        let wanted = wanted.ok_or_else(|| advice::no_grant_type(form))?;
         // What is malformed about the credentials comes before the grant, what is wrong about them after.
         let credentials = match Credentials::read(call.authorization, Some(form)) {
             Err(refusal) if refusal.reason != Reason::ClientInvalid => return Err(refusal),
@@ -116,15 +117,7 @@ impl Grants {
             .enabled
             .iter()
             .find(|grant| grant.grant_type() == wanted);
-        let grant = grant.ok_or_else(|| {
-            Refusal::new(
-                Reason::GrantUnsupported,
-                format!(
-                    "the grant_type is not one of those enabled: {}",
-                    self.grant_types().join(", ")
-                ),
-            )
-        })?;
+        let grant = grant.ok_or_else(|| advice::grant(wanted, &self.grant_types()))?;
         event.grant = grant.name();
         let request = grant.read(form)?;
         let caller = self

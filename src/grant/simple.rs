@@ -3,12 +3,18 @@
 use serde_json::Value;
 
 use super::registry::Caller;
-use super::{Event, Exchange, Redeemed, Request, Secret};
+use super::{Event, Exchange, Redeemed, Request, Secret, advice};
 use crate::jose::{Member, Members, NotStrict};
 use crate::oauth::{Reason, Refusal, TokenType};
 use crate::policy::Targets;
 
-/// The members of a simple exchange; unknown ones are ignored.
+/// Every member that the body can have.
+const MEMBERS: [&str; 4] = ["token", "alg", "connector_id", "audience"];
+
+/// The parameter that every form has.
+const GRANT_TYPE: &str = "grant_type";
+
+/// The members of a simple exchange.
 pub struct Simple {
     token: String,
     alg: Option<String>,
@@ -20,23 +26,25 @@ impl Simple {
     /// The name of this way in, in events and metrics.
     pub const NAME: &'static str = "simple";
 
-    /// Reads the body.
+    /// Reads the body; a member that is not known is refused, since the caller meant something by it.
     pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let members = Members::parse(body.to_vec()).map_err(|error| not_an_object(&error, body))?;
-        let Some(token) = text(&members, "token")? else {
+        check_names(&members)?;
+        let token = text(&members, "token")?.map_or("", str::trim_ascii);
+        if token.is_empty() {
             return Err(Refusal::new(
                 Reason::ParameterMissing,
-                "the member `token` is missing or empty: it holds the token to exchange",
+                "the member `token` is missing or empty: it holds the token to exchange; if it comes from a variable, is that set?",
             ));
-        };
+        }
         let mut targets = Targets::default();
         if let Some(audience) = text(&members, "audience")? {
-            targets.audience(&audience);
+            targets.audience(audience);
         }
         Ok(Self {
-            token,
-            alg: text(&members, "alg")?,
-            connector_id: text(&members, "connector_id")?,
+            token: token.to_owned(),
+            alg: text(&members, "alg")?.map(str::to_owned),
+            connector_id: text(&members, "connector_id")?.map(str::to_owned),
             targets,
         })
     }
@@ -79,11 +87,19 @@ impl std::fmt::Debug for Simple {
     }
 }
 
+fn check_names(members: &Members) -> Result<(), Refusal> {
+    let mut unknown = members.iter().map(|(name, _)| name);
+    let unknown = unknown.find(|name| !MEMBERS.contains(name));
+    // Whoever sends a whole form as JSON is told that, not what one of its parameters is called here.
+    let unknown = members.get(GRANT_TYPE).map(|_| GRANT_TYPE).or(unknown);
+    unknown.map_or(Ok(()), |name| Err(advice::member(name, &MEMBERS)))
+}
+
 /// A member that is a string; empty and null count as absent.
-fn text(members: &Members, name: &str) -> Result<Option<String>, Refusal> {
+fn text<'a>(members: &'a Members, name: &str) -> Result<Option<&'a str>, Refusal> {
     match members.get(name) {
         None | Some(Member::Other(Value::Null) | Member::Text("")) => Ok(None),
-        Some(Member::Text(text)) => Ok(Some(text.to_owned())),
+        Some(Member::Text(text)) => Ok(Some(text)),
         Some(Member::Other(_)) => Err(Refusal::new(
             Reason::ParameterMalformed,
             format!("the member `{name}` is not a string"),
@@ -100,24 +116,59 @@ fn not_an_object(error: &NotStrict, body: &[u8]) -> Refusal {
         NotStrict::Refused(_) => {
             Refusal::new(Reason::ParameterMalformed, format!("the body {error}"))
         }
-        NotStrict::Syntax(_) if has_unquoted_token(body) => Refusal::new(
+        NotStrict::Syntax(_) => Refusal::new(
             Reason::ContentTypeUnsupported,
-            "the body is not JSON because the token in it is not quoted: put double quotes around the token, which in a double-quoted shell string are written with a backslash before each",
+            match mistake(body) {
+                Some(mistake) => format!("the body {error}: {mistake}"),
+                None => format!("the body {error}"),
+            },
         ),
-        NotStrict::Syntax(_) => {
-            Refusal::new(Reason::ContentTypeUnsupported, format!("the body {error}"))
-        }
     }
 }
 
-/// Whether `"token":` is followed by something that begins like a JWT instead of by a quote.
-fn has_unquoted_token(body: &[u8]) -> bool {
+/// Why a body is not JSON, where that is plain to see, and what to do.
+fn mistake(body: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(body);
-    text.split_once("\"token\"").is_some_and(|(_, rest)| {
-        let rest = rest.trim_start().strip_prefix(':').unwrap_or_default();
-        rest.trim_start()
-            .starts_with(|c: char| c.is_ascii_alphabetic())
-    })
+    let Some(inside) = text.trim_ascii_start().strip_prefix('{') else {
+        let is_form = text.split_once('=').is_some_and(|(name, _)| is_name(name));
+        return is_form.then_some(
+            "it looks like a form, which is sent as application/x-www-form-urlencoded (curl does that without a Content-Type)",
+        );
+    };
+    let value = text.split_once("\"token\"").map(|(_, rest)| {
+        let rest = rest.trim_ascii_start();
+        rest.strip_prefix(':')
+            .unwrap_or_default()
+            .trim_ascii_start()
+    });
+    match value.map(|value| value.chars().next()) {
+        Some(Some('$')) => Some(
+            "there is a variable that was not replaced by its value: put double quotes around the whole body, and a backslash before each double quote in it",
+        ),
+        Some(Some(c)) if c.is_ascii_alphabetic() => Some(
+            "the token in it is not quoted: put double quotes around the token, which in a double-quoted shell string are written with a backslash before each",
+        ),
+        Some(Some('}' | ',')) => {
+            Some("nothing stands behind `token`: is the variable set that the token comes from?")
+        }
+        Some(Some('"')) if text.contains(['\n', '\r']) => {
+            Some("write the token in one line, without line breaks")
+        }
+        _ if inside
+            .trim_ascii_start()
+            .starts_with(|c: char| c == '\'' || c.is_alphabetic()) =>
+        {
+            Some("names and texts stand in double quotes in JSON (some shells take them away)")
+        }
+        _ => None,
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -136,6 +187,8 @@ mod tests {
         for (body, reason) in [
             ("", Reason::ContentTypeUnsupported),
             ("token=x", Reason::ContentTypeUnsupported),
+            (r#"{"token":"a","unknown":1}"#, Reason::ParameterMalformed),
+            (r#"{"token":" "}"#, Reason::ParameterMissing),
             ("[]", Reason::ParameterMalformed),
             ("{}", Reason::ParameterMissing),
             (r#"{"token":""}"#, Reason::ParameterMissing),
@@ -150,6 +203,5 @@ mod tests {
                 "{body}"
             );
         }
-        assert!(Simple::parse(br#"{"token":"a","unknown":1}"#).is_ok());
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::registry::{Boxed, Caller, Grant, Redeem, Redeemed};
-use super::{Event, Exchange, Request, Secret};
+use super::{Event, Exchange, Request, Secret, advice};
 use crate::clients;
-use crate::oauth::{Form, Reason, Refusal, TOKEN_EXCHANGE, TokenType};
+use crate::oauth::{Form, Refusal, TOKEN_EXCHANGE, TokenType};
 use crate::policy::Targets;
 
 /// The grant, on top of the exchange that every way in shares.
@@ -31,12 +31,10 @@ impl Grant for TokenExchange {
     }
 
     fn read<'a>(&'a self, form: &'a Form<'a>) -> Result<Box<dyn Redeem + 'a>, Refusal> {
-        let subject_token = Secret(form.require("subject_token")?);
-        token_type("subject_token_type", form.require("subject_token_type")?)?;
-        let kind = match form.get("requested_token_type") {
-            Some(urn) => token_type("requested_token_type", urn)?,
-            None => TokenType::AccessToken,
-        };
+        let subject_token = token(form, "subject_token")?;
+        let kind = token_type(form, "subject_token_type")?;
+        kind.ok_or_else(|| advice::no_token_type("subject_token_type"))?;
+        let kind = token_type(form, "requested_token_type")?;
         Ok(Box::new(Asked {
             exchange: &self.exchange,
             subject_token,
@@ -44,7 +42,7 @@ impl Grant for TokenExchange {
             actor_token: actor(form)?,
             targets: targets(form),
             scopes: form.scopes(),
-            kind,
+            kind: kind.unwrap_or(TokenType::AccessToken),
         }))
     }
 }
@@ -89,29 +87,28 @@ impl Redeem for Asked<'_> {
     }
 }
 
-/// A wrong type is not quoted back: a token may stand in its place.
-fn token_type(name: &str, urn: &str) -> Result<TokenType, Refusal> {
-    TokenType::from_urn(urn).ok_or_else(|| {
-        Refusal::new(
-            Reason::ParameterMalformed,
-            format!(
-                "`{name}` is not one of {}, {} and {}",
-                TokenType::IdToken.urn(),
-                TokenType::Jwt.urn(),
-                TokenType::AccessToken.urn(),
-            ),
-        )
-    })
+/// A token, without the white space around it: a file ends in a line break.
+fn token<'a>(form: &'a Form<'a>, name: &str) -> Result<Secret<'a>, Refusal> {
+    match form.get(name).map(str::trim_ascii) {
+        None | Some("") => Err(advice::no_token(form, name)),
+        Some(token) => Ok(Secret(token)),
+    }
+}
+
+fn token_type(form: &Form<'_>, name: &str) -> Result<Option<TokenType>, Refusal> {
+    let read = |urn| TokenType::from_urn(urn).ok_or_else(|| advice::token_type(name, urn));
+    form.get(name).map(read).transpose()
 }
 
 /// The actor token, which comes with its type or not at all (RFC 8693 §2.1).
 fn actor<'a>(form: &'a Form<'a>) -> Result<Option<Secret<'a>>, Refusal> {
-    if form.get("actor_token").is_none() && form.get("actor_token_type").is_none() {
+    let kind = token_type(form, "actor_token_type")?;
+    if form.get("actor_token").is_none() && kind.is_none() {
         return Ok(None);
     }
-    let token = form.require("actor_token")?;
-    token_type("actor_token_type", form.require("actor_token_type")?)?;
-    Ok(Some(Secret(token)))
+    let token = token(form, "actor_token")?;
+    kind.ok_or_else(|| advice::no_token_type("actor_token_type"))?;
+    Ok(Some(token))
 }
 
 /// Every `audience` and `resource`, in the order of the form.

@@ -33,6 +33,7 @@ pub struct Public {
 pub(super) struct Documents {
     by_path: HashMap<String, Kind>,
     pairs: Timeline<Pair>,
+    base: String,
     token_path: String,
 }
 
@@ -70,6 +71,7 @@ impl Documents {
         Ok(Self {
             by_path: paths(base).into(),
             pairs: publics.try_map(|public| Pair::new(issuer, public))?,
+            base: base.to_owned(),
             token_path: format!("{base}/token"),
         })
     }
@@ -112,6 +114,11 @@ impl Documents {
         later
             .find(|(_, pair)| tags(pair) != current)
             .map(|(from, _)| from)
+    }
+
+    /// The path of the issuer's URL, without a slash at the end.
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
     pub(super) fn is_token_endpoint(&self, path: &str) -> bool {

@@ -89,6 +89,19 @@ impl Issuers {
         }
     }
 
+    /// The path of the issuer's URL that a request for `path`, where nothing is, was probably meant for.
+    pub(super) fn nearest_base(&self, headers: &HeaderMap, path: &str) -> &str {
+        let host = only_host(headers);
+        let fit = |issuer: &&Listed| {
+            let base = issuer.documents.base();
+            let is_here = host.is_some_and(|host| issuer.is_at(host));
+            (is_here, path.starts_with(base).then_some(base.len()))
+        };
+        // Of equals the first: it serves what no other one does.
+        let nearest = self.configured().iter().rev().max_by_key(fit);
+        nearest.map_or("", |issuer| issuer.documents.base())
+    }
+
     /// What `path` is for a request with these headers; `None` where it is nothing.
     ///
     /// Only `from-request` refuses: a `Host` that is none cannot become an issuer.
@@ -99,10 +112,7 @@ impl Issuers {
         path: &str,
         clock: &dyn Clock,
     ) -> Result<Option<Found<'_>>, Refusal> {
-        // Two of them are none: what stands before Remint may have read the other one.
-        let mut hosts = headers.get_all(HOST).iter();
-        let host = hosts.next().filter(|_| hosts.next().is_none());
-        let host = host.and_then(|host| host.to_str().ok());
+        let host = only_host(headers);
         match self {
             Self::Listed(issuers) => Ok(find_listed(issuers, host, path, clock)),
             Self::FromRequest(publics) => {
@@ -148,6 +158,10 @@ impl Listed {
         })
     }
 
+    fn is_at(&self, host: &str) -> bool {
+        self.host == plain_host(host, self.implied)
+    }
+
     fn find(&self, path: &str, clock: &dyn Clock) -> Option<Found<'_>> {
         if self.documents.is_token_endpoint(path) {
             return Some(Found::Token(Ok(Cow::Borrowed(&self.issuer))));
@@ -169,12 +183,19 @@ fn find_listed<'a>(
         && let Some(host) = host
         && let Some(found) = issuers
             .iter()
-            .filter(|issuer| issuer.host == plain_host(host, issuer.implied))
+            .filter(|issuer| issuer.is_at(host))
             .find_map(|issuer| issuer.find(path, clock))
     {
         return Some(found);
     }
     issuers.first()?.find(path, clock)
+}
+
+/// The `Host`; two of them are none: what stands before Remint may have read the other one.
+fn only_host(headers: &HeaderMap) -> Option<&str> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next().filter(|_| hosts.next().is_none());
+    host.and_then(|host| host.to_str().ok())
 }
 
 /// A `Host` in lower case, without the port that the scheme implies.

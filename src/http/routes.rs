@@ -125,10 +125,7 @@ async fn answer(
         }
         Ok(Some(Route::Health(status, word))) => reply::health(status, &health::brief(word)),
         Ok(Some(Route::Metrics)) => reply::metrics(site.lasting.metrics.text(site)),
-        Ok(None) => {
-            let refusal = Refusal::new(Reason::NotFound, "there is nothing at this path");
-            reply::refusal(&refusal, Dialect::OAuth, id)
-        }
+        Ok(None) => reply::refusal(&not_found(site, head), Dialect::OAuth, id),
         Err(refusal) => reply::refusal(&refusal, Dialect::OAuth, id),
     }
 }
@@ -150,6 +147,24 @@ fn find<'a>(site: &'a Site, head: &Head) -> Result<Option<Route<'a>>, Refusal> {
         Found::Token(issuer) => (role == Role::Main).then_some(Route::Token(issuer)),
         Found::Document(document) => Some(Route::Document(document)),
     }))
+}
+
+/// Says what there is on this listener instead.
+fn not_found(site: &Site, head: &Head) -> Refusal {
+    let base = site.issuers.nearest_base(&head.headers, head.path.as_str());
+    let documents =
+        format!("GET {base}/.well-known/openid-configuration, GET {base}/.well-known/jwks.json");
+    let words = match head.role {
+        Role::Main => {
+            format!("tokens are at POST {base}/token, the public documents at {documents}")
+        }
+        Role::Metadata => format!("this listener serves only metadata: {documents}, GET /healthz"),
+        Role::Admin => "this listener serves only GET /healthz and GET /metrics".to_owned(),
+    };
+    Refusal::new(
+        Reason::NotFound,
+        format!("there is nothing at this path; {words}"),
+    )
 }
 
 fn tags(headers: &HeaderMap) -> Option<&str> {

@@ -184,8 +184,13 @@ fn content_type(headers: &HeaderMap) -> Result<Dialect, Refusal> {
         found => Err(Refusal::new(
             Reason::ContentTypeUnsupported,
             format!(
-                "the Content-Type is {}; application/x-www-form-urlencoded or application/json is expected",
-                found.map_or_else(|| "absent".to_owned(), cut)
+                "the Content-Type is {}; application/x-www-form-urlencoded or application/json is expected{}",
+                found.map_or_else(|| "absent".to_owned(), cut),
+                match found {
+                    Some("multipart/form-data") =>
+                        " (curl sends the first with --data-urlencode, not with -F)",
+                    _ => "",
+                }
             ),
         )),
     }

@@ -9,6 +9,7 @@ mod keyring;
 mod keyset;
 mod material;
 mod members;
+mod mistakes;
 mod outlook;
 mod phases;
 mod private_jwk;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Algorithm, GoodSignatures, Member, Members, VerifyingKey, base64url};
+use super::{Algorithm, GoodSignatures, Member, Members, VerifyingKey, base64url, mistakes};
 
 /// The longest token that is read, in bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
@@ -67,10 +67,17 @@ pub struct Verified {
 impl<'a> Unverified<'a> {
     /// Takes a compact JWS apart, strictly, without any trust in it.
     pub fn parse(token: &'a str) -> Result<Self, Malformed> {
-        let no = |cause: &str| Err(Malformed(cause.to_owned()));
         if token.len() > LONGEST_TOKEN {
-            return no("is longer than 16 KiB");
+            return Err(Malformed("is longer than 16 KiB".to_owned()));
         }
+        Self::read(token).map_err(|Malformed(cause)| match mistakes::recognise(token) {
+            Some(mistake) => Malformed(format!("{cause}; {mistake}")),
+            None => Malformed(cause),
+        })
+    }
+
+    fn read(token: &'a str) -> Result<Self, Malformed> {
+        let no = |cause: &str| Err(Malformed(cause.to_owned()));
         let dots = token.bytes().filter(|byte| *byte == b'.').count();
         let parts = token
             .rsplit_once('.')

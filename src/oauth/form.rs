@@ -18,6 +18,7 @@ const MOST_PAIRS: usize = 100;
 /// Empty parameters count as absent, and unknown ones are ignored (RFC 6749 §3.2).
 pub struct Form<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    is_braced: bool,
 }
 
 impl<'a> Form<'a> {
@@ -48,7 +49,15 @@ impl<'a> Form<'a> {
             pairs.push((name, value));
         }
         pairs.retain(|(_, value)| !value.is_empty());
-        Ok(Self { pairs })
+        Ok(Self {
+            pairs,
+            is_braced: body.trim_ascii_start().starts_with(b"{"),
+        })
+    }
+
+    /// Whether the body begins as a JSON object does.
+    pub fn looks_like_json(&self) -> bool {
+        self.is_braced
     }
 
     /// The value of a parameter, `None` when it is absent or empty.

@@ -15,6 +15,7 @@ mod support;
 mod actors;
 mod conditions;
 mod documents;
+mod helpful;
 mod minted;
 mod odd_bodies;
 mod order;

@@ -152,10 +152,8 @@ fn iss_is_compared_byte_for_byte() {
         json!({"iss": CI}),
     ] {
         let words = server.refuses(&signed(&job_with(json!({ "iss": iss }))), "issuer_unknown");
-        assert_eq!(
-            words,
-            "the token was not accepted: its issuer is not known here"
-        );
+        assert!(words.contains("its issuer is not known here"), "{words}");
+        assert!(!words.contains("example"), "{words}");
     }
 }
 

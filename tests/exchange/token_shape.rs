@@ -290,6 +290,10 @@ fn base64_that_has_a_second_spelling_is_refused_in_each_part() {
         {
             let mut changed = parts.clone();
             changed[index] = spelling;
+            // White space around the whole token is none of it.
+            if changed.join(".").trim_ascii() == good {
+                continue;
+            }
             let input = changed[..2].join(".");
             // A signature over the lax spelling itself is right, so only the spelling is at fault.
             let token = match index {
@@ -299,7 +303,7 @@ fn base64_that_has_a_second_spelling_is_refused_in_each_part() {
             all.push((token, format!("{name} that is not strict base64url")));
         }
     }
-    assert!(all.len() > 27);
+    assert!(all.len() > 24);
     all_malformed(all);
 }
 

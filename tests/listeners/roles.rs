@@ -62,6 +62,20 @@ fn each_role_serves_its_own_and_nothing_else() {
         nothing.json(),
         "it is not told what is inside"
     );
+    for (address, words) in [
+        (&server.main(), "tokens are at POST /dex/token, "),
+        (
+            &metadata,
+            "this listener serves only metadata: GET /dex/.well-known/openid-configuration, GET /dex/.well-known/jwks.json, ",
+        ),
+        (
+            &server.admin(),
+            "this listener serves only GET /healthz and GET /metrics",
+        ),
+    ] {
+        let said = ask(address, "POST", "/no").json()["error_description"].to_string();
+        assert!(said.contains(words), "{said}");
+    }
     let metrics = get(&server.admin(), "/metrics");
     let kind = "content-type: application/openmetrics-text";
     assert!(metrics.head.contains(kind), "{}", metrics.head);
