@@ -7,6 +7,7 @@
     reason = "a test that cannot go on must fail"
 )]
 
+mod migrating;
 mod more_sites;
 mod running;
 #[path = "../support/mod.rs"]
