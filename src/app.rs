@@ -21,7 +21,9 @@ use crate::limits::{Gate, Limiter};
 use crate::policy::{Limits, Policy, cel};
 use crate::random::{Random, SystemRandom};
 use crate::replay::{self, Replay};
-use crate::upstream::{Degraded, FolderProblem, Location, Maintenance, SourceSpec, Upstreams};
+use crate::upstream::{
+    Degraded, FolderProblem, Location, Maintenance, SourceSpec, Upstreams, unreadable_file,
+};
 
 /// What a running instance takes from outside, so that tests can hold it still.
 #[derive(Clone, Debug)]
@@ -199,7 +201,11 @@ impl App {
         let mut connectors = Vec::with_capacity(settings.connectors.len());
         for connector in &settings.connectors {
             let policy = Policy::compile(&root, connector, limits, &signs, problems);
-            let keys = upstreams.add(&connector.id, &source(connector));
+            let source = source(connector);
+            if let Some(unread) = unreadable_file(&source) {
+                problems.warning(format!("{}.{}", connector.path, unread.key), unread.problem);
+            }
+            let keys = upstreams.add(&connector.id, &source);
             let keys = keys
                 .map_err(|error| {
                     problems.error_once(format!("{}.{}", connector.path, error.key), error.problem);

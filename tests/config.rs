@@ -215,41 +215,53 @@ connectors:
 #[test]
 fn files_that_cannot_be_read_say_why() {
     let table = [
-        ("site.toml", "issuer = \"a\"\nx = \"open", "line 2"),
-        ("site.toml", "a = 1\na = 2", "line 2"),
-        ("site.yaml", "a: [1\nb: 2", "line"),
-        ("site.yaml", "a: 1\na: 2", "duplicate"),
-        ("site.yaml", "- a", "expected a map"),
-        ("site.json", "{\n\"a\": }", "line 2"),
+        (
+            "site.toml",
+            "issuer = \"a\"\nx = \"open",
+            Some((2, 10)),
+            "is not valid TOML: invalid basic string",
+        ),
+        (
+            "site.toml",
+            "a = 1\nb = 2\na = 2",
+            Some((3, 1)),
+            "duplicate key",
+        ),
+        (
+            "site.yaml",
+            "a: [1\nb: 2",
+            Some((2, 2)),
+            "is not valid YAML",
+        ),
+        ("site.yaml", "a: 1\na: 2", Some((2, 4)), "duplicate"),
+        ("site.yaml", "- a", None, "expected a map"),
+        ("site.json", "{\n\"a\": }", Some((2, 6)), "expected value"),
         (
             "site.json",
             "{\"connectors\": [{\"allow\": [],\n\"allow\": [\"true\"]}]}",
+            Some((2, 18)),
             "\"allow\" stands twice",
         ),
-        ("site.json", "[]", "expected a map"),
-        ("site.ini", "", ".toml, .yaml, .yml or .json"),
+        ("site.json", "[]", None, "expected a map"),
+        ("site.ini", "", None, ".toml, .yaml, .yml or .json"),
     ];
-    for (name, text, words) in table {
+    for (name, text, position, words) in table {
         let run = Run::of(name, text, &[]);
         assert!(run.settings.is_none(), "{text}");
-        run.only(Severity::Error, "", &[name, words], text);
+        run.only(Severity::Error, "", &[words], text);
+        let place = run.problems.iter().next().unwrap().place.clone().unwrap();
+        assert!(place.file.ends_with(name), "{place}");
+        assert_eq!(place.position, position, "{text}");
     }
-    let missing = Run::at(Path::new("/nowhere/site.toml"), &[]);
-    missing.only(
-        Severity::Error,
-        "",
-        &["/nowhere/site.toml", "--config"],
-        "missing",
-    );
 }
 
 #[test]
 fn a_syntax_error_does_not_quote_the_file() {
     let run = Run::toml("secret = \"hunter2\n");
-    let message = run.found(Severity::Error)[0].1;
+    let shown = run.problems.iter().next().unwrap().to_string();
     assert!(
-        message.contains("line 1") && !message.contains("hunter2"),
-        "{message}"
+        shown.contains(":1:18: ") && !shown.contains("hunter2"),
+        "{shown}"
     );
 }
 
@@ -378,7 +390,7 @@ algorithms = ["rs256"]         => algorithms[0]: "rs256" | RS256, RS384
 clone_claims = ["sub", "exp"]  => clone_claims[1]: "exp" | neither copied nor computed
 clone_claims = ["sub", "https://aws.amazon.com/tags"] => clone_claims[1]: compute it
 claims = { aud = "1" }         => claims.aud: "aud" | neither
-claims = { "a.b" = true }      => claims."a.b": a boolean | a string
+claims = { "a.b" = true }      => claims."a.b": the boolean true | write "true", with quotes
 claims = { "" = "1" }          => claims."": is empty
 claims = ["a"]                 => claims: a list | a table
 targets = [""]                 => targets[0]: empty string
@@ -402,6 +414,9 @@ rules = [{ name = "a", when = "true", alg = "x" }]        => rules[0].alg: "x"
 rules = [{ name = "a", when = "true", lifetime = "0s" }]  => rules[0].lifetime: at least 1s
 rules = [{ name = "a", when = "true", claims = { iat = "1" } }] => rules[0].claims.iat: neither
 rules = [{ name = "a", when = "true", targts = [] }]      => rules[0].targts: did you mean `targets`?
+jwksURI = "x"                  => jwksURI: did you mean `jwks_uri`?
+allow_Anyone = true            => allow_Anyone: did you mean `allow_anyone`?
+Secret_File = "x"              => Secret_File: `secret_file` belongs under [[clients]]
 audience = ["x"]               => audience: unknown key | did you mean `audiences`?
 max_lifetime = "1h"            => max_lifetime: belongs under [tokens]
 when = "true"                  => when: belongs under [[connectors.rules]]

@@ -101,5 +101,13 @@ fn shared_issuers() -> impl Iterator<Item = &'static str> {
 }
 
 fn entry(problem: &Problem) -> Value {
-    json!({ "path": problem.path, "message": problem.message })
+    let place = problem.place.as_ref();
+    let position = place.and_then(|place| place.position);
+    json!({
+        "path": problem.path,
+        "message": problem.message,
+        "file": place.map(|place| &place.file),
+        "line": position.map(|(line, _)| line),
+        "column": position.map(|(_, column)| column),
+    })
 }

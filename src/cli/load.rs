@@ -119,14 +119,16 @@ pub(super) fn report(problems: &Problems) {
 pub(super) fn log(problems: &Problems) {
     for Problem {
         severity,
+        place,
         path,
         message,
     } in problems.iter()
     {
+        let at = place.as_ref().map(tracing::field::display);
         match severity {
-            Severity::Note => tracing::info!(path, "{message}"),
-            Severity::Warning => tracing::warn!(path, "{message}"),
-            Severity::Error => tracing::error!(path, "{message}"),
+            Severity::Note => tracing::info!(path, at, "{message}"),
+            Severity::Warning => tracing::warn!(path, at, "{message}"),
+            Severity::Error => tracing::error!(path, at, "{message}"),
         }
     }
 }

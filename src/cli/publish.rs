@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::{BAD_CONFIG, load, out};
 use crate::app::App;
-use crate::config::{Issuer, Settings, problems::Problems};
+use crate::config::{Issuer, Settings, explain_unreadable, problems::Problems};
 use crate::http::Published;
 use crate::jose::{KeyState, rfc3339};
 
@@ -44,7 +44,8 @@ pub(super) fn run(args: &PublishArgs) -> ExitCode {
     for (place, document) in &files {
         let path = args.out.join(place);
         if let Err(error) = replace(&path, document.body) {
-            out::error(format_args!("error: {}: {error}", path.display()));
+            let why = explain_unreadable(&path, &error);
+            out::error(format_args!("error: {}: {why}", path.display()));
             return ExitCode::FAILURE;
         }
         out::line(format_args!(

@@ -14,7 +14,7 @@ use super::{fixed, notify, out};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::config::problems::{Problems, Severity};
+use crate::config::problems::{Problem, Problems, Severity};
 use crate::http::serve::Tls;
 use crate::upstream::Maintenance;
 
@@ -211,12 +211,7 @@ impl Reloading {
 fn reject(app: &App, config: &Path, problems: &Problems) {
     let errors = problems.iter();
     let errors = errors.filter(|found| found.severity == Severity::Error);
-    let errors: Vec<_> = errors
-        .map(|found| match found.path.as_str() {
-            "" => found.message.clone(),
-            path => format!("{path}: {}", found.message),
-        })
-        .collect();
+    let errors: Vec<_> = errors.map(Problem::text).collect();
     let config = config.display();
     tracing::error!(%config, errors = errors.len(), "the configuration was not reloaded, since it has errors: the one before it stays in force");
     app.reject(errors);

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::mem;
 use std::path::{Path, PathBuf};
 
 use config::{File, FileFormat, Map, Source, Value, ValueKind};
 
 use super::environment;
+use super::places::{Document, Place};
 use super::problems::Problems;
 use super::section::read_table;
 use super::settings::{Settings, read_settings};
+use super::unreadable;
 use super::validate;
 use super::value::Sink;
 
@@ -24,10 +27,10 @@ pub fn load(
     environment: impl IntoIterator<Item = (String, String)>,
     problems: &mut Problems,
 ) -> Option<Settings> {
-    let entries = match read_file(path) {
+    let entries = match read_file(path, problems) {
         Ok(entries) => entries,
-        Err(message) => {
-            problems.error("", format!("{}: {message}", path.display()));
+        Err((place, message)) => {
+            problems.error_at(place, message);
             return None;
         }
     };
@@ -44,15 +47,15 @@ pub fn load(
 /// Reads a configuration from TOML text; relative paths in it start at the working directory, and no
 /// environment is read.
 pub fn load_toml(text: &str, problems: &mut Problems) -> Option<Settings> {
-    match File::from_str(text, FileFormat::Toml).collect() {
+    match parse("<text>".to_owned(), text, FileFormat::Toml, problems) {
         Ok(entries) => Some(read_entries(
             entries,
             PathBuf::new(),
             HashMap::new(),
             problems,
         )),
-        Err(error) => {
-            problems.error("", without_source_lines(&error.to_string()));
+        Err((place, message)) => {
+            problems.error_at(place, message);
             None
         }
     }
@@ -88,43 +91,55 @@ pub fn known_keys() -> Vec<String> {
     sink.listing.unwrap_or_default()
 }
 
-fn read_file(path: &Path) -> Result<Map<String, Value>, String> {
+fn read_file(path: &Path, problems: &mut Problems) -> Result<Map<String, Value>, (Place, String)> {
+    let file = path.display().to_string();
+    let unread = |message: String| {
+        let file = file.clone();
+        let position = None;
+        (Place { file, position }, message)
+    };
     let extension = path.extension().and_then(|extension| extension.to_str());
     let format = match extension.map(str::to_ascii_lowercase).as_deref() {
         Some("toml") => FileFormat::Toml,
         Some("yaml" | "yml") => FileFormat::Yaml,
         Some("json") => FileFormat::Json,
         _ => {
-            return Err(
+            return Err(unread(
                 "the format is not known: name the file .toml, .yaml, .yml or .json".to_owned(),
-            );
+            ));
         }
     };
     let text = fs::read_to_string(path).map_err(|error| {
-        format!("cannot be read: {error}; name another file with --config, or start from site.example.toml")
+        let why = unreadable::explain(path, &error);
+        unread(if error.kind() == io::ErrorKind::NotFound {
+            format!("cannot be read: {why}. To begin, run `remint demo`, which needs no file, or write one after site.example.toml; --config names another")
+        } else {
+            format!("cannot be read: {why}; name another file with --config")
+        })
     })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let name = format!("{format:?}").to_uppercase();
-    let not_parsed =
-        |error: String| format!("is not valid {name}: {}", without_source_lines(&error));
-    if format == FileFormat::Json {
-        // The `config` crate lets the last of two members win without a word.
-        super::duplicates::refuse(text).map_err(|error| not_parsed(error.to_string()))?;
-    }
-    File::from_str(text, format)
-        .collect()
-        .map_err(|error| not_parsed(error.to_string()))
+    parse(file, &text, format, problems)
 }
 
-/// A parser's message on one line, without the source lines that it quotes: they may hold a secret.
-fn without_source_lines(message: &str) -> String {
-    let is_quote = |line: &str| {
-        line.split_once('|')
-            .is_some_and(|(number, _)| number.trim().chars().all(|c| c.is_ascii_digit()))
+/// The tables of a text; `problems` gets to know the text, so that findings can say where they are in it.
+fn parse(
+    file: String,
+    text: &str,
+    format: FileFormat,
+    problems: &mut Problems,
+) -> Result<Map<String, Value>, (Place, String)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let document = Document::new(file, text, format);
+    let invalid = |(place, words): (Place, String)| {
+        let name = format!("{format:?}").to_uppercase();
+        (place, format!("is not valid {name}: {words}"))
     };
-    let lines = message
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !is_quote(line));
-    lines.collect::<Vec<_>>().join(": ")
+    if format == FileFormat::Json {
+        // The `config` crate lets the last of two members win without a word.
+        let distinct = super::duplicates::refuse(text);
+        distinct.map_err(|error| invalid(document.explain_json(&error)))?;
+    }
+    let entries = File::from_str(text, format).collect();
+    let entries = entries.map_err(|error| invalid(document.explain(&error)))?;
+    problems.set_document(document);
+    Ok(entries)
 }

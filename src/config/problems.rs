@@ -1,6 +1,9 @@
 //! Everything that is wrong with a configuration, collected so that one run reports all of it.
 
 use std::fmt;
+use std::sync::Arc;
+
+use super::places::{Document, Place};
 
 /// How bad one finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +21,8 @@ pub enum Severity {
 pub struct Problem {
     /// How bad it is.
     pub severity: Severity,
+    /// Where the file has it; absent where the environment gave the value, or where it concerns the whole.
+    pub place: Option<Place>,
     /// The key it is about, such as `connectors[0].allow[1]`; empty where it concerns the whole.
     pub path: String,
     /// What was found, what is expected, and what to do.
@@ -31,11 +36,17 @@ impl fmt::Display for Problem {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        if self.path.is_empty() {
-            write!(f, "{word}: {}", self.message)
-        } else {
-            write!(f, "{word}: {}: {}", self.path, self.message)
-        }
+        write!(f, "{word}: {}", self.text())
+    }
+}
+
+impl Problem {
+    /// All of it but the severity: place, path and message.
+    pub fn text(&self) -> String {
+        let place = self.place.iter().map(ToString::to_string);
+        let path = Some(self.path.clone()).filter(|path| !path.is_empty());
+        let parts = place.chain(path).chain([self.message.clone()]);
+        parts.collect::<Vec<_>>().join(": ")
     }
 }
 
@@ -44,6 +55,7 @@ impl fmt::Display for Problem {
 pub struct Problems {
     found: Vec<Problem>,
     variables: Vec<(String, String)>,
+    document: Option<Arc<Document>>,
 }
 
 impl Problems {
@@ -76,6 +88,21 @@ impl Problems {
         self.push(Severity::Note, path.into(), message.into());
     }
 
+    /// Records an error about the file itself, such as one of its syntax.
+    pub(super) fn error_at(&mut self, place: Place, message: impl Into<String>) {
+        self.found.push(Problem {
+            severity: Severity::Error,
+            place: Some(place),
+            path: String::new(),
+            message: message.into(),
+        });
+    }
+
+    /// Remembers the text that every later finding is about.
+    pub(super) fn set_document(&mut self, document: Document) {
+        self.document = Some(Arc::new(document));
+    }
+
     /// Remembers that the environment variable `name` gave the value at `path`: every later finding about that value names it.
     pub fn set_by_variable(&mut self, path: impl Into<String>, name: impl Into<String>) {
         self.variables.push((path.into(), name.into()));
@@ -106,14 +133,24 @@ impl Problems {
             path.strip_prefix(at)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
         };
+        let mut place = self.place(&path);
         if let Some((_, name)) = self.variables.iter().find(|(at, _)| about(at)) {
             message = format!("{message} (set by the environment variable {name})");
+            place = None;
         }
         self.found.push(Problem {
             severity,
+            place,
             path,
             message,
         });
+    }
+
+    /// Where the file has `path`; nowhere for what only the environment has.
+    fn place(&self, path: &str) -> Option<Place> {
+        let document = self.document.as_ref().filter(|_| !path.is_empty())?;
+        let elsewhere = !document.has(path) && !self.variables_below(path).is_empty();
+        (!elsewhere).then(|| document.place(path))
     }
 }
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use config::{Value, ValueKind};
 
 use super::section::Section;
-use super::value::{FromValue, Sink, kind};
+use super::unreadable::explain;
+use super::value::{FromValue, Sink, not_a_string};
 
 /// What a client's secret is compared with. `Debug` does not show it.
 #[derive(Clone)]
@@ -44,11 +45,7 @@ impl FromValue for Hidden {
         match value.kind {
             ValueKind::String(text) if !text.is_empty() => Some(Self(text)),
             other => {
-                let message = format!(
-                    "found {}, expected a string, such as \"text\"",
-                    kind(&other)
-                );
-                sink.problems.error(path, message);
+                sink.problems.error(path, not_a_string(&other));
                 None
             }
         }
@@ -119,7 +116,8 @@ fn from_file(table: &mut Section<'_>, path: &Path) -> Option<String> {
     let (text, mode) = match read_file(path) {
         Ok(read) => read,
         Err(error) => {
-            table.error("secret_file", format!("cannot read {shown}: {error}; write the secret into it, and let the user that runs Remint read it"));
+            let why = explain(path, &error);
+            table.error("secret_file", format!("cannot read {shown}: {why}; write the secret into it, and let the user that runs Remint read it"));
             return None;
         }
     };

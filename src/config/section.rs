@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use config::{Map, Value, ValueKind};
 
+use super::counterparts::{counterpart, has_inner};
 use super::problems::child_path;
 use super::value::{FromValue, Sink, wrong};
 
@@ -179,35 +180,65 @@ impl Section<'_> {
     }
 
     fn report_unknown(mut self) {
-        for (key, _) in mem::take(&mut self.entries) {
+        for (key, value) in mem::take(&mut self.entries) {
             let path = child_path(&self.path, &key);
-            let variables = self.sink.problems.variables_below(&path).join(", ");
-            let mut message = format!("unknown key: {}", self.advice(&key));
-            if !variables.is_empty() {
-                message = format!("{message} (set by the environment variable {variables})");
+            match value.kind {
+                ValueKind::Table(inner) if has_inner(&unindexed(&path)) && !inner.is_empty() => {
+                    for name in inner.keys() {
+                        let advice = counterpart(&unindexed(&path), name)
+                            .map_or_else(|| self.advice(&key), |found| found.to_string());
+                        self.unknown(child_path(&path, name), &advice);
+                    }
+                }
+                _ => {
+                    let advice = self.advice(&key);
+                    self.unknown(path, &advice);
+                }
             }
-            self.sink.problems.error(path, message);
         }
+    }
+
+    fn unknown(&mut self, path: String, advice: &str) {
+        let variables = self.sink.problems.variables_below(&path).join(", ");
+        let mut message = format!("unknown key: {advice}");
+        if !variables.is_empty() {
+            message = format!("{message} (set by the environment variable {variables})");
+        }
+        self.sink.problems.error(path, message);
     }
 
     /// What to write instead of an unknown key.
     fn advice(&self, key: &str) -> String {
-        if let Some(near) = nearest(key, self.known.iter().copied()) {
-            return format!("did you mean `{near}`?");
-        }
         let here = unindexed(&self.path);
+        if let Some(found) = counterpart(&here, key) {
+            return found.to_string();
+        }
+        if let Some(same) = self.known.iter().find(|known| is_same(known, key)) {
+            return format!("did you mean `{same}`?");
+        }
         let elsewhere = super::known_keys().into_iter().find(|known| {
             let (table, name) = known.rsplit_once('.').unwrap_or(("", known));
-            name == key && table.replace("[]", "") != here
+            is_same(name, key) && table.replace("[]", "") != here
         });
         if let Some(known) = elsewhere {
             return match known.rsplit_once('.') {
-                Some((table, _)) => format!("`{key}` belongs under [{}]", heading(table)),
-                None => format!("`{key}` belongs at the top of the file, before the first [table]"),
+                Some((table, name)) => format!("`{name}` belongs under [{}]", heading(table)),
+                None => {
+                    format!("`{known}` belongs at the top of the file, before the first [table]")
+                }
             };
         }
-        format!("the keys here are {}", self.known.join(", "))
+        match nearest(key, self.known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the keys here are {}", self.known.join(", ")),
+        }
     }
+}
+
+/// Whether both are one name, in whatever case and with whatever between the words: `jwksURI` is `jwks_uri`.
+fn is_same(known: &str, key: &str) -> bool {
+    let letters = |name: &str| name.replace(['_', '-'], "").to_lowercase();
+    letters(known) == letters(key)
 }
 
 /// The closest of the known keys, if it is close enough to be a slip of the pen.
@@ -252,6 +283,7 @@ mod tests {
         assert_eq!(near("lisen"), Some("listen"));
         assert_eq!(near("jwks-uri"), Some("jwks_uri"));
         assert_eq!(near("Issuer"), Some("issuer"));
+        assert!(is_same("jwks_uri", "jwksURI") && !is_same("jwks_uri", "jwks_url"));
         assert_eq!(near("audience"), Some("audiences"));
         assert_eq!(near("secret"), None);
         assert_eq!(near(""), None);

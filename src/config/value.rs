@@ -48,7 +48,13 @@ impl FromValue for String {
                 None
             }
             ValueKind::String(text) => Some(text),
-            other => wrong(&other, "a string, such as \"text\"", path, sink),
+            other => {
+                let expected = as_text(&other).map_or_else(
+                    || "a string, such as \"text\"".to_owned(),
+                    |text| format!("a string: write {text:?}, with quotes"),
+                );
+                wrong(&other, &expected, path, sink)
+            }
         }
     }
 }
@@ -106,7 +112,13 @@ impl FromValue for Vec<String> {
                 let expected = format!("a list of strings, such as [{text:?}]");
                 return wrong(&ValueKind::String(text), &expected, path, sink);
             }
-            other => return wrong(&other, "a list of strings, such as [\"a\"]", path, sink),
+            other => {
+                let expected = as_text(&other).map_or_else(
+                    || "a list of strings, such as [\"a\"]".to_owned(),
+                    |text| format!("a list of strings: write [{text:?}], with brackets and quotes"),
+                );
+                return wrong(&other, &expected, path, sink);
+            }
         };
         let item = |(index, item)| {
             String::read(item, &format!("{path}[{index}]"), sink).unwrap_or_default()
@@ -137,11 +149,7 @@ impl FromValue for Vec<(String, String)> {
             let value = match value.kind {
                 ValueKind::String(text) if !text.is_empty() => text,
                 other => {
-                    let message = format!(
-                        "found {}, expected a string, such as \"text\"",
-                        kind(&other)
-                    );
-                    sink.problems.error(at, message);
+                    sink.problems.error(at, not_a_string(&other));
                     String::new()
                 }
             };
@@ -173,6 +181,33 @@ pub(super) fn wrong<T>(
     let message = format!("found {shown}, expected {expected}");
     sink.problems.error(path, message);
     None
+}
+
+/// What to say of a value that is no string and may be a secret. Nobody's secret is a boolean, so that one is shown.
+pub(super) fn not_a_string(found: &ValueKind) -> String {
+    let expected = match found {
+        ValueKind::Boolean(flag) => {
+            return format!(
+                "found the boolean {flag}, expected a string: write \"{flag}\", with quotes"
+            );
+        }
+        _ if as_text(found).is_some() => "a string: write it with quotes, such as \"1\"",
+        _ => "a string, such as \"text\"",
+    };
+    format!("found {}, expected {expected}", kind(found))
+}
+
+/// A boolean or a number as the text that was probably meant.
+fn as_text(found: &ValueKind) -> Option<String> {
+    match found {
+        ValueKind::Boolean(_)
+        | ValueKind::I64(_)
+        | ValueKind::I128(_)
+        | ValueKind::U64(_)
+        | ValueKind::U128(_)
+        | ValueKind::Float(_) => Some(found.to_string()),
+        _ => None,
+    }
 }
 
 /// The first characters of a value, so that a message stays one line.

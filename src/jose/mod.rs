@@ -11,6 +11,7 @@ mod material;
 mod members;
 mod mistakes;
 mod outlook;
+mod pem;
 mod phases;
 mod private_jwk;
 mod public_jwk;

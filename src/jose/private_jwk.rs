@@ -16,11 +16,11 @@ const SHORTEST_RSA: usize = 2048;
 
 /// A private key that is complete and consistent.
 pub struct PrivateJwk {
-    kid: Option<String>,
-    key: Key,
+    pub(super) kid: Option<String>,
+    pub(super) key: Key,
 }
 
-enum Key {
+pub(super) enum Key {
     Ec(p256::SecretKey),
     Rsa(Box<RsaPrivateKey>),
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 
+use crate::config::explain_unreadable;
+
 use super::cause::Trust;
 use super::error::{FetchError, SourceError};
 use super::record::digest;
@@ -42,8 +44,10 @@ impl Authorities {
     pub(super) fn read(ca_file: &Path) -> Result<Self, SourceError> {
         let name = ca_file.display().to_string();
         let problem = |cause: String| SourceError::new("ca_file", format!("{name} {cause}"));
-        let pem =
-            std::fs::read(ca_file).map_err(|error| problem(format!("cannot be read ({error})")))?;
+        let pem = std::fs::read(ca_file).map_err(|error| {
+            let why = explain_unreadable(ca_file, &error);
+            problem(format!("cannot be read: {why}"))
+        })?;
         let certificates = Certificate::from_pem_bundle(&pem)
             .map_err(|error| problem(format!("is not PEM ({})", chain(&error))))?;
         if certificates.is_empty() {

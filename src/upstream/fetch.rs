@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use url::Url;
 
+use crate::config::explain_unreadable;
 use crate::jose::{KeySet, Skipped};
 
 use super::client::LazyClient;
@@ -219,7 +220,8 @@ async fn read_file(path: &Path) -> Result<Vec<u8>, FetchError> {
             LARGEST_DOCUMENT / 1024
         ))),
         Ok(Err(error)) => Err(FetchError::failed(format!(
-            "{name} cannot be read: {error}"
+            "{name} cannot be read: {}",
+            explain_unreadable(path, &error)
         ))),
         Err(_) => Err(FetchError::failed(format!("{name} could not be read"))),
     }

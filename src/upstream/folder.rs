@@ -10,6 +10,8 @@ use std::time::Duration;
 use rustix::fs::{Access, OFlags};
 use rustix::io::Errno;
 
+use crate::config::explain_unreadable;
+
 use super::record::{LARGEST_FILE, LARGEST_HEAD, is_spent};
 
 /// How the names of our files end, behind 64 hexadecimal digits.
@@ -59,8 +61,13 @@ impl Folder {
         let metadata = match fs::metadata(&self.0) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let why = explain_unreadable(&self.0, &error);
+                let above = match self.0.parent() {
+                    Some(above) if !above.exists() => format!(" ({why})"),
+                    _ => String::new(),
+                };
                 return Some(FolderProblem::Warning(format!(
-                    "{name} does not exist: create it for the user that runs Remint, with mode 0700; {LOST}"
+                    "{name} does not exist{above}: create it for the user that runs Remint, with mode 0700; {LOST}"
                 )));
             }
             Err(error) => {

@@ -5,6 +5,7 @@ mod client;
 mod discovery;
 mod error;
 mod fetch;
+mod files;
 mod flight;
 mod folder;
 mod kept;
@@ -41,6 +42,7 @@ use terms::Terms;
 
 pub use crate::jose::CandidateKeys as Found;
 pub use error::{FetchError, KeysError, SourceError, UnavailableKind};
+pub use files::unreadable_file;
 pub use folder::FolderProblem;
 pub use kept::StateWrites;
 pub use maintenance::Maintenance;

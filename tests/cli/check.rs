@@ -18,7 +18,8 @@ fn report(run: &Finished) -> Value {
     for list in ["errors", "warnings", "notes"] {
         for entry in report[list].as_array().unwrap() {
             let members: Vec<_> = entry.as_object().unwrap().keys().collect();
-            assert_eq!(members, ["path", "message"], "{report}");
+            let expected = ["path", "message", "file", "line", "column"];
+            assert_eq!(members, expected, "{report}");
             assert!(entry["path"].is_string() && entry["message"].is_string());
         }
     }
@@ -95,7 +96,10 @@ fn warnings_do_not_fail() {
     assert_eq!(paths(&found, "warnings"), ["connectors[0].audiences"]);
     let text = site.run(&["check"]).exits(0);
     assert!(text.stdout.contains("0 errors, 1 warning\n"), "{text:#?}");
-    assert!(text.stdout.contains("warning: connectors[0].audiences: "));
+    assert!(
+        text.stdout
+            .contains("warning: site.toml:8:1: connectors[0].audiences: ")
+    );
 }
 
 #[test]

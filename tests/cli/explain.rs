@@ -187,5 +187,5 @@ fn a_bad_config_exits_64_and_says_nothing_of_the_token() {
     );
     let run = explain(&site, &[], &token).exits(64);
     assert_eq!(run.stdout, "");
-    run.complains(&["error: connectors[0].issuer"]);
+    run.complains(&["error: site.toml:7:1: connectors[0].issuer"]);
 }

@@ -39,7 +39,7 @@ allow = ["claims.sub = 'x'"]
         "connectors[0].issuer:",
         "connectors[0].audiences:",
     ] {
-        let errors = run.stderr.matches(&format!("error: {path}")).count();
+        let errors = run.stderr.matches(&format!(": {path}")).count();
         assert!(errors > 0, "{path} is not in {run:#?}");
     }
 }
@@ -58,9 +58,9 @@ fn what_needs_the_parts_is_reported_together_too() {
     );
     let run = Site::without_keys(&text).run(&["serve"]).exits(64);
     run.complains(&[
-        "error: keys.file: cannot read",
+        ": keys.file: cannot read",
         "gone.json",
-        "error: connectors[0].claims.project",
+        "error: site.toml:15:1: connectors[0].claims.project",
     ]);
 }
 
@@ -86,15 +86,15 @@ fn a_key_file_that_cannot_be_used_exits_64() {
     let ec = torn["keys"][1]["d"].clone();
     torn["keys"][0]["d"] = ec;
     let missing = Site::without_keys(&text).run(&["serve"]).exits(64);
-    missing.complains(&["error: keys.file: cannot read", "remint keys generate"]);
+    missing.complains(&[": keys.file: cannot read", "remint keys generate"]);
     // A folder cannot be read by root either.
     let folder = Site::without_keys(&text);
     std::fs::create_dir(folder.folder().join("jwks.json")).unwrap();
     let folder = folder.run(&["serve"]).exits(64);
-    folder.complains(&["error: keys.file: cannot read"]);
+    folder.complains(&[": keys.file: cannot read"]);
     for (corrupt, words) in [
         ("{\"keys\": [", "not valid JSON"),
-        ("[]", "no list `keys`"),
+        ("[]", "is a list, and a JWKS is expected"),
         ("{\"keys\": {}}", "no list `keys`"),
         ("{\"keys\": []}", "no key that can sign"),
         (torn.to_string().as_str(), "do not belong together"),
@@ -104,7 +104,7 @@ fn a_key_file_that_cannot_be_used_exits_64() {
         site.close("jwks.json");
         let run = site.run(&["serve"]).exits(64);
         assert!(!run.stderr.contains("listening"), "{run:#?}");
-        run.complains(&["error: keys.file: ", words]);
+        run.complains(&[": keys.file: ", words]);
     }
 }
 

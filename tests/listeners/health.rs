@@ -91,7 +91,10 @@ fn a_wrong_configuration_is_a_usage_error() {
     let site = Site::new("listen = [\"unix:main.sock\"]\nsocket_mode = \"all\"");
     let (status, out, error) = health(&site, &[]);
     assert_eq!((status, out.as_str()), (Some(64), ""));
-    assert!(error.starts_with("error: server.socket_mode: "), "{error}");
+    assert!(
+        error.starts_with("error: site.toml:5:1: server.socket_mode: "),
+        "{error}"
+    );
     let missing = site
         .remint(&["health", "--config", "no.toml"])
         .output()

@@ -122,9 +122,9 @@ fn a_place_where_no_socket_can_be_says_why() {
     let site = Site::new("");
     let long = format!("{}.sock", "x".repeat(120));
     for (socket, words) in [
-        ("nowhere/main.sock", "its folder does not exist"),
+        ("nowhere/main.sock", "nowhere does not exist: create it"),
         (long.as_str(), "too long"),
-        ("jwks.json/main.sock", "ot a directory"),
+        ("jwks.json/main.sock", "jwks.json is a file, not a folder"),
     ] {
         site.configure(
             &format!("listen = [\"unix:{socket}\"]"),

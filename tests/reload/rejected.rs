@@ -28,7 +28,8 @@ fn the_old_configuration_stays_until_the_new_one_is_good() {
         "connectors[0].lifetime",
         "clients[0].secret_hash",
     ] {
-        let names = |error: &&str| error.starts_with(&format!("{path}: "));
+        let names =
+            |error: &&str| error.contains("site.toml:") && error.contains(&format!(": {path}: "));
         let error = errors.iter().filter_map(|error| error.as_str()).find(names);
         assert!(error.is_some(), "{path} in {errors:#?}");
         world.server.logged(path, |line| {

@@ -1,5 +1,6 @@
 //! A running instance follows the key file and the clock, without a restart.
 
+use remint::config::problems::Problem;
 use remint::jose::rfc3339;
 use serde_json::{Value, json};
 
@@ -143,7 +144,7 @@ async fn a_pinned_key_signs_whatever_its_times_say() {
     let text = config("[keys.signing]\nES256 = \"ec-1\"", 600);
     let (one, problems) = Instance::build(&text, &rotating(), START);
     let one = one.unwrap();
-    let warned: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    let warned: Vec<_> = problems.iter().map(without_place).collect();
     for kid in ["ec-1", "ec-2"] {
         let about = |line: &String| line.starts_with("warning: keys.signing") && line.contains(kid);
         assert!(warned.iter().any(about), "{kid}: {warned:?}");
@@ -185,6 +186,12 @@ async fn without_a_key_that_signs_it_is_not_ready_and_refuses() {
     assert_eq!(one.get("/healthz/live").await.status, 200);
     // Its tokens can still be verified.
     assert_eq!(published(&one).await, ["ec-1"]);
+}
+
+fn without_place(problem: &Problem) -> String {
+    let mut problem = problem.clone();
+    problem.place = None;
+    problem.to_string()
 }
 
 #[test]
@@ -246,7 +253,7 @@ fn what_is_wrong_with_the_times_is_said_at_the_start() {
     ] {
         let (built, problems) =
             Instance::build(&config(lines, 600), &json!({ "keys": entries }), START);
-        let found = problems.iter().map(ToString::to_string);
+        let found = problems.iter().map(without_place);
         let found: Vec<_> = found
             .filter(|line| !line.starts_with("note") && !line.contains("it holds no key"))
             .collect();

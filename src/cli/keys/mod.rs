@@ -1,5 +1,6 @@
 //! `remint keys`: make, list, publish, rotate and remove signing keys.
 
+mod import;
 mod list;
 mod remove;
 mod rotate;
@@ -19,6 +20,8 @@ use crate::keyfile;
 pub(super) enum KeysCommand {
     /// Make a key and put it into the key file, which is created with mode 0600 where it is missing.
     Generate(GenerateArgs),
+    /// Put a private key from a PEM file into the key file, which is created with mode 0600 where it is missing.
+    Import(import::ImportArgs),
     /// Add the next key: it is published at once, and later signs in place of the one that signs now.
     Rotate(RotateArgs),
     /// Take out the keys that are past.
@@ -116,6 +119,9 @@ struct KeyFile {
 pub(super) fn run(command: &KeysCommand) -> ExitCode {
     match command {
         KeysCommand::Generate(args) => generate(args),
+        KeysCommand::Import(args) => named(args.kid.as_deref(), &args.file, |file| {
+            import::import(file, args)
+        }),
         KeysCommand::Rotate(args) => changed(&args.file, |file| rotate::rotate(file, args)),
         KeysCommand::Prune(args) => changed(args, rotate::prune),
         KeysCommand::Remove(args) => changed(&args.file, |file| remove::remove(file, args)),
@@ -129,17 +135,26 @@ pub(super) fn run(command: &KeysCommand) -> ExitCode {
 }
 
 fn generate(args: &GenerateArgs) -> ExitCode {
-    if args.kid.as_deref() == Some("") {
-        out::error("error: --kid is empty: leave it out for the key's thumbprint");
-        return ExitCode::FAILURE;
-    }
-    changed(&args.file, |file| {
+    named(args.kid.as_deref(), &args.file, |file| {
         let made = PrivateJwk::generate(args.alg.into(), args.kid.clone());
         let key = made.map_err(|error| error.to_string())?;
         keyfile::add(&file.path, key.to_json()).map_err(|error| error.to_string())?;
         out::line(key.kid());
         Ok(())
     })
+}
+
+/// Adds a key to the key file under the kid that was asked for.
+fn named(
+    kid: Option<&str>,
+    args: &FileArgs,
+    add: impl FnOnce(&KeyFile) -> Result<(), String>,
+) -> ExitCode {
+    if kid == Some("") {
+        out::error("error: --kid is empty: leave it out for the key's thumbprint");
+        return ExitCode::FAILURE;
+    }
+    changed(args, add)
 }
 
 /// Changes the key file that the arguments name, or says why not.

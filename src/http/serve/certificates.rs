@@ -9,6 +9,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
+use crate::config::explain_unreadable;
 use crate::config::problems::Problems;
 
 /// The certificates of a PEM file, at least one; what is wrong is reported under `key`.
@@ -118,7 +119,8 @@ fn read(file: &Path, key: &str, problems: &mut Problems) -> Option<Vec<u8>> {
     match fs::read(file) {
         Ok(bytes) => Some(bytes),
         Err(error) => {
-            let message = format!("{} cannot be read: {error}", file.display());
+            let why = explain_unreadable(file, &error);
+            let message = format!("{} cannot be read: {why}", file.display());
             problems.error(key, message);
             None
         }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::listen::BindError;
+use crate::config::explain_unreadable;
 
 /// A listener on a unix socket; its file goes when it is dropped.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl UnixSocket {
 pub async fn bind_unix(path: &Path, mode: u32) -> Result<UnixSocket, BindError> {
     let failed = |why: String| BindError::new(format!("unix:{}", path.display()), why);
     check_place(path).await.map_err(failed)?;
-    put(path, mode).map_err(|error| failed(advice(&error)))
+    put(path, mode).map_err(|error| failed(advice(path, &error)))
 }
 
 /// Takes over a unix socket that was opened by another program, whose file stays; needs a Tokio runtime.
@@ -54,7 +55,7 @@ async fn check_place(path: &Path) -> Result<(), String> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(advice(&error)),
+        Err(error) => return Err(advice(path, &error)),
     };
     if !found.file_type().is_socket() {
         return Err(
@@ -101,20 +102,20 @@ fn put(path: &Path, mode: u32) -> io::Result<UnixSocket> {
 }
 
 /// What an operator can do about `error`.
-fn advice(error: &io::Error) -> String {
+fn advice(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::InvalidInput => {
             "the path is too long for a unix socket (about 100 bytes; choose a shorter one)"
                 .to_owned()
         }
-        io::ErrorKind::NotFound => "its folder does not exist (create it)".to_owned(),
+        io::ErrorKind::NotFound => format!("{}: create it", explain_unreadable(path, error)),
         io::ErrorKind::PermissionDenied => {
             "permission denied (let this user write to its folder, or choose another)".to_owned()
         }
         io::ErrorKind::ReadOnlyFilesystem => {
             "its folder is read-only (mount a volume or tmpfs there, or choose another)".to_owned()
         }
-        _ => error.to_string(),
+        _ => explain_unreadable(path, error),
     }
 }
 

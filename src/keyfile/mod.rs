@@ -1,5 +1,7 @@
 //! The key file on disk: read with a look at who else can, replaced only as a whole.
 
+mod shape;
+
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
@@ -7,29 +9,55 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::config::explain_unreadable;
 use crate::config::problems::Problems;
 
 /// Reads the file; a missing one is an error that says how to make it, an open one a warning.
 pub(crate) fn read(path: &Path, problems: &mut Problems) -> Option<Vec<u8>> {
-    match fs::read(path) {
-        Ok(bytes) => {
-            warn_if_open(path, problems);
-            Some(bytes)
-        }
+    let name = path.display().to_string();
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
         Err(error) => {
-            let mend = match error.kind() {
-                io::ErrorKind::NotFound => format!(
-                    "create it with `remint keys generate --alg RS256 --file {}`, or set keys.file",
-                    path.display()
-                ),
-                _ => "let the user that runs Remint read it".to_owned(),
-            };
-            problems.error(
-                "keys.file",
-                format!("cannot read {}: {error}; {mend}", path.display()),
-            );
-            None
+            let why = explain_unreadable(path, &error);
+            let mend = mend(path, error.kind());
+            problems.error("keys.file", format!("cannot read {name}: {why}; {mend}"));
+            return None;
         }
+    };
+    warn_if_open(path, problems);
+    if let Some(why) = shape::not_a_jwks(&bytes, &name) {
+        problems.error("keys.file", format!("{name} {why}"));
+        return None;
+    }
+    if shape::is_public(&bytes) {
+        problems.error(
+            "keys.file",
+            format!("{name} holds only public keys, and the private ones sign: name the file that `remint keys generate` made"),
+        );
+        return None;
+    }
+    Some(bytes)
+}
+
+/// What to do about a key file that cannot be read.
+fn mend(path: &Path, kind: io::ErrorKind) -> String {
+    let name = path.display();
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    match (kind, folder) {
+        (io::ErrorKind::NotFound, Some(folder)) if !folder.exists() => format!(
+            "make it with `mkdir -p {}`, then the file with `remint keys generate --alg RS256 --file {name}`, or set keys.file",
+            folder.display()
+        ),
+        (io::ErrorKind::NotFound, _) => format!(
+            "create it with `remint keys generate --alg RS256 --file {name}`, or set keys.file"
+        ),
+        (io::ErrorKind::IsADirectory, _) => {
+            format!("name the file in it, such as keys.file = \"{name}/jwks.json\"")
+        }
+        (io::ErrorKind::NotADirectory, _) => "set keys.file to a file in a folder".to_owned(),
+        _ => "let the user that runs Remint read it".to_owned(),
     }
 }
 
@@ -51,7 +79,11 @@ fn warn_if_open(path: &Path, problems: &mut Problems) {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EditError {
     /// The file could not be read or replaced.
-    #[error("{path}: {source}{}", hint(source))]
+    #[error(
+        "{path}: {}{}",
+        explain_unreadable(Path::new(path), source),
+        hint(source)
+    )]
     Io {
         /// The key file.
         path: String,
@@ -64,8 +96,13 @@ pub(crate) enum EditError {
     )]
     Missing(String),
     /// The file is not a JWKS.
-    #[error("{0} is not a JWKS ({{\"keys\": [...]}}): it is left as it was")]
-    NotAJwks(String),
+    #[error("{path} is not a JWKS ({{\"keys\": [...]}}) and is left as it was{}", because(path, why.as_deref()))]
+    NotAJwks {
+        /// The key file.
+        path: String,
+        /// What it is instead, if that is known.
+        why: Option<String>,
+    },
     /// Somebody else, who does not take the lock, changed the file at the same time.
     #[error(
         "{0} was changed by another program meanwhile, and is left as that made it: look at it, and run this again"
@@ -89,6 +126,11 @@ pub(crate) enum EditError {
     /// The change itself was refused.
     #[error("{0}")]
     Refused(String),
+}
+
+/// What a file is that is not a JWKS.
+fn because(path: &str, why: Option<&str>) -> String {
+    why.map_or_else(String::new, |why| format!(": {path} {why}"))
 }
 
 /// What there is to do about an error of the system.
@@ -161,11 +203,14 @@ fn change<T>(
         Err(error) => return Err(failed(error)),
     };
     let mut set = match &before {
-        Some(bytes) => serde_json::from_slice(bytes).map_err(|_| EditError::NotAJwks(name()))?,
+        Some(bytes) => serde_json::from_slice(bytes).unwrap_or_default(),
         None => json!({ "keys": [] }),
     };
     let Some(Value::Array(keys)) = set.get_mut("keys") else {
-        return Err(EditError::NotAJwks(name()));
+        return Err(EditError::NotAJwks {
+            path: name(),
+            why: shape::not_a_jwks(&before.unwrap_or_default(), &name()),
+        });
     };
     match work(keys).map_err(EditError::Refused)? {
         Edit::Keep(result) => Ok(result),
@@ -333,7 +378,7 @@ mod tests {
         fs::write(&path, "not json").unwrap();
         assert!(matches!(
             add(&path, json!({ "kid": "b" })),
-            Err(EditError::NotAJwks(_))
+            Err(EditError::NotAJwks { .. })
         ));
         assert_eq!(fs::read(&path).unwrap(), b"not json");
     }
