@@ -61,13 +61,10 @@ impl Folder {
         let metadata = match fs::metadata(&self.0) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let why = explain_unreadable(&self.0, &error);
-                let above = match self.0.parent() {
-                    Some(above) if !above.exists() => format!(" ({why})"),
-                    _ => String::new(),
-                };
+                // Of a file in it, since the folder itself is what is missing.
+                let missing = explain_unreadable(&self.path("keys"), &error);
                 return Some(FolderProblem::Warning(format!(
-                    "{name} does not exist{above}: create it for the user that runs Remint, with mode 0700; {LOST}"
+                    "{missing}: create it for the user that runs Remint, with mode 0700; {LOST}"
                 )));
             }
             Err(error) => {

@@ -77,7 +77,7 @@ fn a_warning_names_the_folder_that_is_missing() {
     for (text, words) in [
         (
             GOOD.replace("[server]", "[server]\nstate_dir = \"var/lib/remint\""),
-            "server.state_dir: var/lib/remint does not exist (the folder var/lib does not exist (nor does var))",
+            "server.state_dir: the folder var/lib/remint does not exist (nor does var): create it for the user",
         ),
         (
             format!("{GOOD}jwks_file = \"keys/gitlab.json\"\n"),
