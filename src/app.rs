@@ -22,7 +22,8 @@ use crate::policy::{Limits, Policy, cel};
 use crate::random::{Random, SystemRandom};
 use crate::replay::{self, Replay};
 use crate::upstream::{
-    Degraded, FolderProblem, Location, Maintenance, SourceSpec, Upstreams, unreadable_file,
+    Degraded, FolderProblem, Location, Maintenance, SourceError, SourceSpec, Upstreams,
+    unreadable_file,
 };
 
 /// What a running instance takes from outside, so that tests can hold it still.
@@ -201,21 +202,25 @@ impl App {
         let mut connectors = Vec::with_capacity(settings.connectors.len());
         for connector in &settings.connectors {
             let policy = Policy::compile(&root, connector, limits, &signs, problems);
-            let source = source(connector);
+            let (source, uri) = (source(connector), connector.userinfo_uri.as_deref());
             if let Some(unread) = unreadable_file(&source) {
                 problems.warning(format!("{}.{}", connector.path, unread.key), unread.problem);
             }
+            let mut wrong = |error: SourceError| {
+                problems.error_once(format!("{}.{}", connector.path, error.key), error.problem);
+            };
             let keys = upstreams.add(&connector.id, &source);
-            let keys = keys
-                .map_err(|error| {
-                    problems.error_once(format!("{}.{}", connector.path, error.key), error.problem);
-                })
-                .ok();
+            let keys = keys.map_err(&mut wrong).ok();
+            let userinfo = connector
+                .get_user_info
+                .then(|| upstreams.add_userinfo(&connector.id, &source, uri));
+            let userinfo = userinfo.transpose().map_err(wrong).unwrap_or_default();
             if let (Some(policy), Some(keys)) = (policy, keys) {
                 connectors.push(Connector {
                     id: connector.id.as_str().into(),
                     issuer: connector.issuer.clone(),
                     keys,
+                    userinfo,
                     allow_self: connector.allow_self,
                     require_client: connector
                         .require_client

@@ -303,6 +303,20 @@ fn warp_and_features_stay_in_their_files() {
     assert_eq!(wrong, [""; 0]);
 }
 
+/// A `Verified` without a signature is made where an answer of the issuer was read, and nowhere else.
+#[test]
+fn only_an_answer_of_the_issuer_replaces_a_signature() {
+    let makers = ["src/jose/", "src/upstream/userinfo/"];
+    let mut seen = 0;
+    for Source { path, code, .. } in sources() {
+        if code.contains("by_userinfo(") {
+            seen += 1;
+            assert!(makers.iter().any(|place| path.starts_with(place)), "{path}");
+        }
+    }
+    assert_eq!(seen, 2);
+}
+
 #[test]
 fn one_library_does_all_tls_and_crypto() {
     let mut cargo = Command::new(env!("CARGO"));

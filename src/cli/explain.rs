@@ -17,7 +17,7 @@ use crate::grant::{Event, Issuable, Request, Secret};
 use crate::oauth::{Reason, Refusal, TokenType};
 use crate::policy::{Line, Targets, Verdicts};
 
-/// Exit status where the keys of the issuer cannot be had.
+/// Exit status where the issuer does not give its keys, or its userinfo.
 const KEYS_UNAVAILABLE: u8 = 2;
 
 #[derive(Debug, Args)]
@@ -115,6 +115,7 @@ async fn explain(app: &App, args: &ExplainArgs, issuer: &str, token: &str) -> Ex
         issuer,
         client: client.as_ref(),
         subject_token: Secret(token),
+        may_be_opaque: true,
         connector_id: args.connector.as_deref(),
         actor_token: None,
         targets: &targets,
@@ -174,9 +175,12 @@ fn refused(refusal: &Refusal) -> ExitCode {
     out::line(format_args!("\nrefused: {}", refusal.reason.code()));
     out::line("Lines in parentheses are what the later steps would say.");
     match refusal.reason {
-        Reason::KeysUnavailable | Reason::KeysTimedOut | Reason::KeysBusy => {
-            ExitCode::from(KEYS_UNAVAILABLE)
-        }
+        Reason::KeysUnavailable
+        | Reason::KeysTimedOut
+        | Reason::KeysBusy
+        | Reason::UserinfoUnavailable
+        | Reason::UserinfoTimedOut
+        | Reason::UserinfoBusy => ExitCode::from(KEYS_UNAVAILABLE),
         _ => ExitCode::from(1),
     }
 }

@@ -1,12 +1,14 @@
 //! `check --online`: upstream keys, and our own public documents as a verifier sees them.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::app::App;
 use crate::config::{Issuer, Settings, problems::Problems};
 use crate::jose::{KeyState, Moment, OwnKey, rfc3339};
 use crate::oauth::metadata::endpoint;
-use crate::upstream::PublicClient;
+use crate::upstream::{Probe, PublicClient, Userinfo};
 
 /// The members that make a key, whatever else is said of it.
 const MATERIAL: [&str; 6] = ["kty", "n", "e", "crv", "x", "y"];
@@ -26,6 +28,9 @@ pub(super) async fn check(settings: &Settings, app: &App, problems: &mut Problem
                 configured.path.clone(),
                 format!("{}: the keys cannot be had: {error}", connector.id),
             ),
+        }
+        if let Some(userinfo) = &connector.userinfo {
+            check_userinfo(&connector.id, userinfo, &configured.path, problems).await;
         }
     }
     if settings.issuer == Issuer::FromRequest {
@@ -47,6 +52,24 @@ pub(super) async fn check(settings: &Settings, app: &App, problems: &mut Problem
             problems,
         };
         public.check(app).await;
+    }
+}
+
+/// Asks the userinfo endpoint without a token, which it refuses if it is one (RFC 6750 §3).
+async fn check_userinfo(id: &str, userinfo: &Arc<Userinfo>, path: &str, problems: &mut Problems) {
+    match userinfo.probe().await {
+        Ok(Probe { url, status }) if matches!(status, 400 | 401 | 403) => problems.note(
+            path,
+            format!("{id}: the userinfo endpoint {url} refuses a request without a token ({status}), as it should"),
+        ),
+        Ok(Probe { url, status }) => problems.error(
+            path,
+            format!("{id}: {url} answers {status} to a request without a token, where a userinfo endpoint answers 401: set `userinfo_uri`"),
+        ),
+        Err(error) => problems.error(
+            path,
+            format!("{id}: the userinfo endpoint cannot be asked: {error}"),
+        ),
     }
 }
 

@@ -35,6 +35,10 @@ pub struct Connector {
     pub ca_file: Option<PathBuf>,
     /// Hosts (`host` or `host:port`) besides the issuer's own that discovery may name.
     pub jwks_hosts: Vec<String>,
+    /// Lets its userinfo endpoint vouch for opaque access tokens.
+    pub get_user_info: bool,
+    /// Where that endpoint is; absent: where discovery says.
+    pub userinfo_uri: Option<String>,
     /// Signature algorithms accepted from it.
     pub algorithms: Vec<String>,
     /// `aud` values accepted in its tokens; `["*"]` is any.
@@ -121,6 +125,8 @@ pub(super) fn read_connector(table: &mut Section<'_>) -> Connector {
         bearer_file: table.optional("bearer_file"),
         ca_file: table.optional("ca_file"),
         jwks_hosts: table.optional("jwks_hosts").unwrap_or_default(),
+        get_user_info: table.optional("get_user_info").unwrap_or(false),
+        userinfo_uri: table.optional("userinfo_uri"),
         algorithms: table.optional("algorithms").unwrap_or_else(|| strings(&["RS256", "ES256"])),
         audiences: table.required("audiences", "list the `aud` values to accept in the subject token, such as audiences = [\"https://sts.example.com\"]"),
         max_token_age: table.optional("max_token_age"),

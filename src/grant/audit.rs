@@ -58,6 +58,8 @@ pub struct Event {
     pub rule: Option<Arc<str>>,
     /// `iss`, `sub` and `jti` of the verified subject token.
     pub subject: Option<[Option<String>; 3]>,
+    /// What vouched for it: its signature, or the issuer's userinfo endpoint.
+    pub verified_by: Option<&'static str>,
     /// Whether it is known that the token was not used before, where that is asked.
     pub replay: Option<Checked>,
     /// The audiences of the new token.
@@ -86,7 +88,13 @@ impl Event {
     /// Notes who the subject is: only a verified token may be named.
     pub fn subject(&mut self, token: &Verified) {
         let claim = |name| token.claims().text(name).map(str::to_owned);
-        self.subject = Some(["iss", "sub", "jti"].map(claim));
+        let issuer = Some(token.issuer().to_owned());
+        self.subject = Some([issuer, claim("sub"), claim("jti")]);
+        self.verified_by = Some(if token.is_opaque() {
+            "userinfo"
+        } else {
+            "signature"
+        });
     }
 
     /// Notes the token that was issued.
@@ -112,6 +120,7 @@ impl Event {
             subject_iss,
             subject_sub,
             subject_jti,
+            verified_by = self.verified_by,
             replay = self.replay.map(Checked::as_str),
             aud = (!self.aud.is_empty()).then(|| self.aud.join(" ")),
             jti = self.jti,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::oauth::{Reason, Refusal, cut};
 use crate::policy::Policy;
 use crate::replay;
-use crate::upstream::KeySource;
+use crate::upstream::{KeySource, Userinfo};
 
 /// One trusted issuer: where its keys come from, and the rules for its tokens.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub struct Connector {
     pub issuer: String,
     /// Its cached keys, shared between connectors with the same key source.
     pub keys: Arc<KeySource>,
+    /// Its userinfo endpoint, where that may vouch for opaque access tokens.
+    pub userinfo: Option<Arc<Userinfo>>,
     /// Whether only clients may exchange its tokens.
     pub require_client: bool,
     /// Whether its issuer may be Remint itself, so that its tokens are traded again.

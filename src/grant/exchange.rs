@@ -1,6 +1,7 @@
 //! The exchange itself: the one decision behind the form, the JSON body and `explain`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -25,6 +26,8 @@ pub struct Request<'a> {
     pub client: Option<&'a Identity>,
     /// The token that the caller holds.
     pub subject_token: Secret<'a>,
+    /// Whether that may be an opaque access token, which only its issuer can read.
+    pub may_be_opaque: bool,
     /// The connector that the caller named.
     pub connector_id: Option<&'a str>,
     /// The token of the party that acts for the subject (RFC 8693 §1.1).
@@ -147,6 +150,7 @@ impl Exchange {
         let ask = ask(request, &trusted_by);
         let subject = subject::Token {
             text: request.subject_token.0,
+            may_be_opaque: request.may_be_opaque,
             connector_id: request.connector_id,
             client: request.client,
         };
@@ -183,15 +187,14 @@ impl Exchange {
         if let Some(act) = act(&token, actor) {
             decision.claims.set("act", act);
         }
-        let own = (!connector.policy.outlives()).then(|| token.claims().exp());
-        let bounds = own
-            .into_iter()
-            .chain(actor.map(|actor| actor.claims().exp()));
-        let exp = connector.policy.expiry(&terms, now.as_secs(), bounds);
+        let exp = connector
+            .policy
+            .expiry(&terms, now.as_secs(), &token, actor);
         verdicts.settle("lifetime", is_alive(exp, now.as_secs()), |left| {
             format!("the new token lives {left} s")
         })?;
-        let uses = uses(request, (&connector, &token), by.as_ref(), &decision.aud);
+        let subject = (connector.as_ref(), &token);
+        let uses = uses(request, subject, by.as_ref(), &decision.aud, now);
         let draft = Draft {
             issuer: request.issuer,
             aud: decision.aud,
@@ -235,6 +238,7 @@ impl Exchange {
         });
         let token = subject::Token {
             text: token.0,
+            may_be_opaque: false,
             connector_id: None,
             client: request.client,
         };
@@ -297,11 +301,13 @@ fn uses(
     (connector, token): (&Connector, &Verified),
     by: Option<&By>,
     aud: &[String],
+    now: Duration,
 ) -> Uses {
     let mut uses = Uses::default();
-    uses.add(connector.replay, token, request.subject_token.0, aud);
+    let text = request.subject_token.0;
+    uses.add(connector.replay, token, text, aud, now);
     if let (Some((connector, token)), Some(text)) = (by, request.actor_token) {
-        uses.add(connector.replay, token, text.0, aud);
+        uses.add(connector.replay, token, text.0, aud, now);
     }
     uses
 }
@@ -324,7 +330,7 @@ fn act(subject: &Verified, actor: Option<&Verified>) -> Option<Value> {
         return before;
     };
     let mut act = json!({
-        "iss": actor.claims().text("iss"),
+        "iss": actor.issuer(),
         "sub": actor.claims().text("sub"),
     });
     if let (Some(before), Value::Object(act)) = (before, &mut act) {

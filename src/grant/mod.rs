@@ -6,6 +6,7 @@ mod client_credentials;
 mod connectors;
 mod exchange;
 mod mint;
+mod opaque;
 mod registry;
 mod simple;
 mod subject;

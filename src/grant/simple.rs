@@ -60,6 +60,8 @@ impl Simple {
             issuer: caller.issuer,
             client: caller.client.as_ref(),
             subject_token: Secret(&self.token),
+            // Its kind is not said; who names a connector says whose it is.
+            may_be_opaque: self.connector_id.is_some(),
             connector_id: self.connector_id.as_deref(),
             actor_token: None,
             targets: &self.targets,

@@ -22,6 +22,8 @@ pub(super) struct Vouched {
 pub(super) struct Token<'a> {
     /// The token.
     pub(super) text: &'a str,
+    /// Whether it may be an access token that only its issuer can read.
+    pub(super) may_be_opaque: bool,
     /// The connector that the caller named.
     pub(super) connector_id: Option<&'a str>,
     /// The client that sent it, where one did.
@@ -48,10 +50,14 @@ impl Verifier {
         verdicts: &mut Verdicts,
         found: impl FnOnce(&Arc<str>) + Send,
     ) -> Result<Option<Vouched>, Refusal> {
+        if token.is_opaque() {
+            return self.ask_issuer(token, verdicts, found).await;
+        }
         let Token {
             text,
             connector_id,
             client,
+            ..
         } = token;
         let parsed = Unverified::parse(text)
             .map_err(|error| Refusal::new(Reason::TokenMalformed, error.to_string()));
@@ -71,14 +77,7 @@ impl Verifier {
         verdicts.settle("issuer", fits, |()| {
             "the token is from its issuer".to_owned()
         })?;
-        verdicts.settle(
-            "client",
-            check_client(client, &connector),
-            |()| match client {
-                Some(identity) => format!("{} may use the connector", identity.client.id),
-                None => "none is needed".to_owned(),
-            },
-        )?;
+        check_client(client, &connector, verdicts)?;
         let now = self.clock.unix().as_secs_f64();
         let alg = connector.policy.check_header(&token, now, verdicts)?;
         let (token, permit) = match alg {
@@ -130,8 +129,13 @@ impl Verifier {
     }
 }
 
-fn check_client(client: Option<&Identity>, connector: &Connector) -> Result<(), Refusal> {
-    match client {
+/// Whether a client is needed for the connector's tokens, and may use it.
+pub(super) fn check_client(
+    client: Option<&Identity>,
+    connector: &Connector,
+    verdicts: &mut Verdicts,
+) -> Result<(), Refusal> {
+    let checked = match client {
         None if connector.require_client => Err(Refusal::new(
             Reason::ClientRequired,
             "a client must authenticate for this token: send its id and secret with Basic",
@@ -141,7 +145,12 @@ fn check_client(client: Option<&Identity>, connector: &Connector) -> Result<(), 
             "the client may not exchange tokens of this issuer",
         )),
         _ => Ok(()),
-    }
+    };
+    verdicts.settle("client", checked, |()| match client {
+        Some(identity) => format!("{} may use the connector", identity.client.id),
+        None => "none is needed".to_owned(),
+    })?;
+    Ok(())
 }
 
 /// What `explain` goes on with after a refusal; a request cannot come here.

@@ -32,12 +32,14 @@ impl Grant for TokenExchange {
 
     fn read<'a>(&'a self, form: &'a Form<'a>) -> Result<Box<dyn Redeem + 'a>, Refusal> {
         let subject_token = token(form, "subject_token")?;
-        let kind = token_type(form, "subject_token_type")?;
-        kind.ok_or_else(|| advice::no_token_type("subject_token_type"))?;
+        let subject_type = token_type(form, "subject_token_type")?;
+        let subject_type =
+            subject_type.ok_or_else(|| advice::no_token_type("subject_token_type"))?;
         let kind = token_type(form, "requested_token_type")?;
         Ok(Box::new(Asked {
             exchange: &self.exchange,
             subject_token,
+            may_be_opaque: subject_type == TokenType::AccessToken,
             connector_id: form.get("connector_id"),
             actor_token: actor(form)?,
             targets: targets(form),
@@ -51,6 +53,7 @@ impl Grant for TokenExchange {
 struct Asked<'a> {
     exchange: &'a Exchange,
     subject_token: Secret<'a>,
+    may_be_opaque: bool,
     connector_id: Option<&'a str>,
     actor_token: Option<Secret<'a>>,
     targets: Targets,
@@ -69,6 +72,7 @@ impl Redeem for Asked<'_> {
                 issuer: caller.issuer,
                 client: caller.client.as_ref(),
                 subject_token: self.subject_token,
+                may_be_opaque: self.may_be_opaque,
                 connector_id: self.connector_id,
                 actor_token: self.actor_token,
                 targets: &self.targets,

@@ -33,6 +33,32 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// What the userinfo endpoints said, where any may vouch for tokens.
+    fn encode_userinfo(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let endpoints = self.connectors.iter();
+        let endpoints: Vec<_> = endpoints
+            .filter_map(|connector| Some((&*connector.id, connector.userinfo.as_ref()?)))
+            .collect();
+        if endpoints.is_empty() {
+            return Ok(());
+        }
+        let mut requests = encoder.encode_descriptor(
+            "userinfo_requests",
+            "Requests to userinfo endpoints about opaque access tokens",
+            None,
+            MetricType::Counter,
+        )?;
+        for (id, userinfo) in endpoints {
+            for (outcome, count) in userinfo.counts() {
+                let labels = [("connector", id), ("outcome", outcome)];
+                ConstCounter::new(count).encode(requests.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Collector for Standing {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let states: Vec<_> = self
@@ -52,6 +78,7 @@ impl Collector for Standing {
                 ConstCounter::new(count).encode(fetches.encode_family(&labels)?)?;
             }
         }
+        self.encode_userinfo(&mut encoder)?;
         if states
             .iter()
             .any(|(_, status)| status.state_writes.is_some())

@@ -7,6 +7,13 @@ const HOLDERS: [&str; 5] = ["value", "token", "id_token", "access_token", "jwt"]
 
 /// What is wrong with `text`, which could not be read as a JWT, and what to do; `None` where that is not plain to see.
 pub(super) fn recognise(text: &str) -> Option<String> {
+    let is_cut = || text.bytes().filter(|byte| *byte == b'.').count() == 1;
+    of_any_token(text)
+        .or_else(|| is_cut().then(|| "it has two parts: the end was cut off".to_owned()))
+}
+
+/// The same of a text that need not be a JWT.
+pub(super) fn of_any_token(text: &str) -> Option<String> {
     let unquoted = text.trim_matches(is_quote);
     let words = if is_variable(unquoted) {
         "it is a variable that was not replaced by its value (`$NAME`, `${NAME}`, `$(...)`, `%NAME%`): a POSIX shell replaces it in double quotes, not in single quotes"
@@ -28,8 +35,6 @@ pub(super) fn recognise(text: &str) -> Option<String> {
         "there is white space in it: send it in one piece"
     } else if text.contains("%2E") || text.contains("%2e") {
         "it is percent-encoded once more than it should be"
-    } else if text.bytes().filter(|byte| *byte == b'.').count() == 1 {
-        "it has two parts: the end was cut off"
     } else {
         return None;
     };

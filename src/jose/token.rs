@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Algorithm, GoodSignatures, Member, Members, VerifyingKey, base64url, mistakes};
+use super::{
+    Algorithm, GoodSignatures, Member, Members, Verified, VerifyingKey, base64url, mistakes,
+};
 
 /// The longest token that is read, in bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
@@ -16,7 +18,13 @@ const REFUSED_HEADERS: [&str; 7] = ["crit", "b64", "jwk", "jku", "x5u", "x5c", "
 /// Why a text is no JWT that Remint reads; the words never quote the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the token {0}")]
-pub struct Malformed(String);
+pub struct Malformed(pub(super) String);
+
+impl Malformed {
+    pub(super) fn new(cause: impl Into<String>) -> Self {
+        Self(cause.into())
+    }
+}
 
 /// What a token says of itself; nothing of it may be believed.
 pub struct Unverified<'a> {
@@ -27,6 +35,7 @@ pub struct Unverified<'a> {
     signature: Vec<u8>,
     header: Header,
     claims: Claims,
+    exp: f64,
 }
 
 /// The members of a JOSE header that matter here.
@@ -41,7 +50,7 @@ struct Header {
 #[derive(Clone, Debug)]
 pub struct Claims {
     members: Members,
-    exp: f64,
+    exp: Option<f64>,
     nbf: Option<f64>,
     iat: Option<f64>,
 }
@@ -55,13 +64,6 @@ impl Presumption {
     pub(crate) fn to_explain() -> Self {
         Self(())
     }
-}
-
-/// A token whose signature was made by a key of its issuer. Only this type can be decided on.
-#[derive(Debug)]
-pub struct Verified {
-    claims: Claims,
-    alg: String,
 }
 
 impl<'a> Unverified<'a> {
@@ -92,6 +94,9 @@ impl<'a> Unverified<'a> {
         };
         let header = Header::parse(&object(header, "header")?)?;
         let claims = Claims::parse(object(claims, "payload")?)?;
+        let Some(exp) = claims.exp else {
+            return no("has no claim `exp`");
+        };
         let Some(signature) = base64url::decode(signature) else {
             return no("has a signature that is not strict base64url");
         };
@@ -101,6 +106,7 @@ impl<'a> Unverified<'a> {
             signature,
             header,
             claims,
+            exp,
         })
     }
 
@@ -126,7 +132,7 @@ impl<'a> Unverified<'a> {
 
     /// Seconds since the Unix epoch at which the token says that it expires.
     pub fn exp(&self) -> f64 {
-        self.claims.exp
+        self.exp
     }
 
     /// Checks the signature with each of `candidates`, unless it is known to be good; the token comes back where none
@@ -153,10 +159,7 @@ impl<'a> Unverified<'a> {
     }
 
     fn into_verified(self) -> Verified {
-        Verified {
-            claims: self.claims,
-            alg: self.header.alg,
-        }
+        Verified::by_signature(self.claims, self.header.alg)
     }
 }
 
@@ -169,20 +172,8 @@ impl fmt::Debug for Unverified<'_> {
     }
 }
 
-impl Verified {
-    /// The claims, each as its issuer signed it.
-    pub fn claims(&self) -> &Claims {
-        &self.claims
-    }
-
-    /// The `alg` that the token was signed with.
-    pub fn alg(&self) -> &str {
-        &self.alg
-    }
-}
-
 impl Claims {
-    fn parse(members: Members) -> Result<Self, Malformed> {
+    pub(super) fn parse(members: Members) -> Result<Self, Malformed> {
         let time = |name: &str| match members.get(name) {
             None => Ok(None),
             Some(Member::Other(Value::Number(number))) => Ok(number.as_f64()),
@@ -190,10 +181,7 @@ impl Claims {
                 "has a claim `{name}` that is not a number"
             ))),
         };
-        let (nbf, iat) = (time("nbf")?, time("iat")?);
-        let Some(exp) = time("exp")? else {
-            return Err(Malformed("has no claim `exp`".to_owned()));
-        };
+        let (exp, nbf, iat) = (time("exp")?, time("nbf")?, time("iat")?);
         Ok(Self {
             members,
             exp,
@@ -212,8 +200,8 @@ impl Claims {
         self.members.get(name)?.as_str()
     }
 
-    /// `exp`: seconds since the Unix epoch from which on the token is expired.
-    pub fn exp(&self) -> f64 {
+    /// `exp`: seconds since the Unix epoch from which on the token is expired; of an opaque one it may be unknown.
+    pub fn exp(&self) -> Option<f64> {
         self.exp
     }
 

@@ -153,6 +153,14 @@ reasons! {
     TokenTooOld = "token_too_old",
     /// The header's `typ` is not one that the connector accepts.
     TypeRefused = "type_refused",
+    /// Too many requests wait for the issuer's userinfo.
+    UserinfoBusy = "userinfo_unavailable",
+    /// The issuer does not vouch for the opaque token.
+    UserinfoRefused = "userinfo_refused",
+    /// The issuer gave no userinfo in time.
+    UserinfoTimedOut = "userinfo_unavailable",
+    /// The issuer gave no usable userinfo.
+    UserinfoUnavailable = "userinfo_unavailable",
 }
 
 impl Reason {
@@ -183,7 +191,10 @@ impl Reason {
             | Self::KeysTimedOut
             | Self::KeysUnavailable
             | Self::Overloaded
-            | Self::ReplayStoreUnavailable => (503, ErrorCode::TemporarilyUnavailable),
+            | Self::ReplayStoreUnavailable
+            | Self::UserinfoBusy
+            | Self::UserinfoTimedOut
+            | Self::UserinfoUnavailable => (503, ErrorCode::TemporarilyUnavailable),
             Self::MethodNotAllowed => (405, ErrorCode::InvalidRequest),
             Self::NotFound => (404, ErrorCode::InvalidRequest),
             Self::RateLimited => (429, ErrorCode::TemporarilyUnavailable),
@@ -196,8 +207,10 @@ impl Reason {
     /// Status and `error` in replies to the simple exchange, whose callers look at the status.
     pub fn simple(self) -> (u16, ErrorCode) {
         match self {
-            Self::KeysTimedOut => (504, ErrorCode::TemporarilyUnavailable),
-            Self::KeysUnavailable => (502, ErrorCode::TemporarilyUnavailable),
+            Self::KeysTimedOut | Self::UserinfoTimedOut => (504, ErrorCode::TemporarilyUnavailable),
+            Self::KeysUnavailable | Self::UserinfoUnavailable => {
+                (502, ErrorCode::TemporarilyUnavailable)
+            }
             Self::ParameterMalformed | Self::ParameterMissing | Self::ParameterRepeated => {
                 self.oauth()
             }
@@ -218,8 +231,8 @@ mod tests {
         let mut codes: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         codes.sort_unstable();
         codes.dedup();
-        // The three causes of `keys_unavailable` differ only in their status.
-        assert_eq!(codes.len(), Reason::ALL.len() - 2);
+        // The three causes of `keys_unavailable`, and of `userinfo_unavailable`, differ only in their status.
+        assert_eq!(codes.len(), Reason::ALL.len() - 4);
     }
 
     #[test]

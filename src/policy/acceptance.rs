@@ -25,6 +25,36 @@ impl Policy {
         Ok(alg)
     }
 
+    /// What a vouched-for opaque token states of itself, where it does: whose it is and until when it lives.
+    pub fn check_opaque(
+        &self,
+        token: &Verified,
+        now: f64,
+        verdicts: &mut Verdicts,
+    ) -> Result<(), Refusal> {
+        let claims = token.claims();
+        if let Some(iss) = claims.members().get("iss") {
+            let is_same = iss.as_str() == Some(token.issuer());
+            let checked = if is_same {
+                Ok(())
+            } else {
+                Err(Refusal::new(
+                    Reason::IssuerMismatch,
+                    "the userinfo of the token is not from the issuer of the connector",
+                ))
+            };
+            verdicts.settle("issuer", checked, |()| {
+                "the userinfo is from the connector's issuer".to_owned()
+            })?;
+        }
+        if let Some(exp) = claims.exp() {
+            verdicts.settle("exp", self.check_expiry(exp, now), |()| {
+                format!("the token expires in {:.0} s", exp - now)
+            })?;
+        }
+        Ok(())
+    }
+
     fn check_alg(&self, token: &Unverified<'_>) -> Result<Algorithm, Refusal> {
         let alg = token.alg().parse::<Algorithm>().ok();
         alg.filter(|alg| self.algorithms.contains(alg))
@@ -106,7 +136,7 @@ impl Policy {
             (
                 "max_token_age",
                 self.max_token_age,
-                now,
+                Some(now),
                 Reason::TokenTooOld,
             ),
             (
@@ -120,7 +150,8 @@ impl Policy {
             let Some(limit) = limit.map(|limit| limit.as_secs_f64()) else {
                 continue;
             };
-            let checked = self.check_since_issued(claims.iat(), until, (key, limit), reason);
+            let times = (claims.iat(), until);
+            let checked = self.check_since_issued(times, (key, limit), reason);
             verdicts.settle(key, checked, |seconds| {
                 format!("{seconds:.0} s since `iat`, of at most {limit:.0} s")
             })?;
@@ -130,15 +161,16 @@ impl Policy {
 
     fn check_since_issued(
         &self,
-        iat: Option<f64>,
-        until: f64,
+        times: (Option<f64>, Option<f64>),
         (key, limit): (&str, f64),
         reason: Reason,
     ) -> Result<f64, Refusal> {
-        let Some(iat) = iat else {
+        let (Some(iat), Some(until)) = times else {
+            // Only an opaque token may have no `exp`.
+            let absent = if times.0.is_none() { "iat" } else { "exp" };
             return Err(Refusal::new(
                 reason,
-                format!("the token has no `iat`, which `{key}` of its connector needs"),
+                format!("the token has no `{absent}`, which `{key}` of its connector needs"),
             ));
         };
         let seconds = until - iat;
@@ -159,7 +191,8 @@ impl Policy {
     pub(super) fn check_audience(&self, token: &Verified) -> Result<(), Refusal> {
         let seen = token.claims().audiences();
         let accepted = match (&self.audiences, &seen) {
-            (_, None) => false,
+            // Userinfo need not say whom a token is for; where it does, that counts.
+            (_, None) => token.is_opaque() && token.claims().members().get("aud").is_none(),
             (Accepted::Any, Some(_)) => true,
             (Accepted::Only(accepted), Some(seen)) => seen
                 .iter()
@@ -187,6 +220,7 @@ impl Policy {
 pub(super) fn seen_audience(token: &Verified) -> String {
     match token.claims().audiences() {
         Some(seen) => format!("the token's aud {}", cut(&seen.join(", "))),
+        None if token.is_opaque() => "an opaque token of unknown aud".to_owned(),
         None => "a token without a usable aud".to_owned(),
     }
 }

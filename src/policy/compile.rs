@@ -2,7 +2,7 @@
 
 use super::acceptance::plain_type;
 use super::cel::{self, Expr, Kind};
-use super::{Accepted, Condition, Grants, Limits, Policy, Rule, tenant};
+use super::{Accepted, Condition, Grants, Limits, Policy, Rule, tenant, userinfo};
 use crate::config;
 use crate::config::problems::{Problems, child_path};
 use crate::jose::SigningAlgorithm;
@@ -33,6 +33,7 @@ impl Policy {
             .map(|(index, rule)| compiler.rule_conditions(index, rule))
             .collect();
         compiler.check_tenant(settings, &allow, &rules);
+        compiler.sound &= userinfo::check(settings, compiler.problems);
         compiler.warn_of_loose_targets(settings);
         let actors = compiler.actors(path, &settings.actors);
         let base = compiler.base(settings);

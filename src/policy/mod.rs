@@ -12,6 +12,7 @@ pub mod subject;
 mod target;
 pub mod tenant;
 mod terms;
+mod userinfo;
 mod verdicts;
 
 pub use ask::{Ask, Asker, Decision};

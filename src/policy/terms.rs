@@ -1,6 +1,7 @@
 //! What the rule in force grants: how long the new token lives and what signs it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Ask, Grants, Policy};
 use crate::jose::{SigningAlgorithm, Verified};
@@ -14,13 +15,32 @@ pub struct Terms<'p> {
     pub(super) grants: &'p Grants,
 }
 
+/// How long a new token lives that was traded for an opaque one, where the operator says nothing: until when the
+/// opaque one lives is not known.
+const OPAQUE_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
 impl Policy {
     /// `exp` of a new token: seconds since the Unix epoch, whole.
     ///
-    /// `bounds` holds the `exp` of each token that it is made from.
-    pub fn expiry(&self, terms: &Terms<'_>, now: u64, bounds: impl Iterator<Item = f64>) -> u64 {
-        let lifetime = terms.grants.lifetime.unwrap_or(self.limits.max_lifetime);
-        let latest = now + lifetime.min(self.limits.max_lifetime).as_secs();
+    /// It is made from `token` and perhaps from that of an actor, neither of which it outlives without leave.
+    pub fn expiry(
+        &self,
+        terms: &Terms<'_>,
+        now: u64,
+        token: &Verified,
+        actor: Option<&Verified>,
+    ) -> u64 {
+        let most = self.limits.max_lifetime;
+        let default = if token.is_opaque() {
+            OPAQUE_LIFETIME
+        } else {
+            most
+        };
+        let lifetime = terms.grants.lifetime.unwrap_or(default);
+        let latest = now + lifetime.min(most).as_secs();
+        let own = Some(token).filter(|_| !self.outlive_subject_token);
+        let made_from = own.into_iter().chain(actor);
+        let bounds = made_from.filter_map(|token| token.claims().exp());
         bounds.map(whole_seconds).fold(latest, u64::min)
     }
 }
@@ -51,7 +71,9 @@ pub(super) fn signing_alg(
         (Some(alg), Some(asked)) if asked != alg.name() => Err(refused(asked)),
         (Some(alg), _) => known(alg.name()).ok_or_else(|| refused(alg.name())),
         (None, Some(asked)) => known(asked).ok_or_else(|| refused(asked)),
-        (None, None) => known(token.alg())
+        (None, None) => token
+            .alg()
+            .and_then(known)
             .or_else(|| signs.first().copied())
             .ok_or_else(|| Refusal::new(Reason::AlgUnavailable, "no key signs at this time")),
     }

@@ -11,6 +11,9 @@ use crate::jose::Verified;
 /// Longer than a request waits between the check of a token's `exp` and its record.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// How long an opaque token is remembered whose issuer does not say until when it lives.
+const OPAQUE_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How often the tokens of a connector can be used, and for how long that is remembered.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
@@ -44,12 +47,14 @@ impl Rule {
 }
 
 impl Uses {
-    /// Adds the use of `token`, whose text is `text`, for a new token with these audiences.
-    pub fn add(&mut self, rule: Rule, token: &Verified, text: &str, aud: &[String]) {
+    /// Adds the use of `token`, whose text is `text`, for a new token with these audiences at `now`.
+    pub fn add(&mut self, rule: Rule, token: &Verified, text: &str, aud: &[String], now: Duration) {
         if rule.mode == ReplayMode::Off {
             return;
         }
-        let until = ceiling(token.claims().exp()).saturating_add(rule.after.as_secs() + 1);
+        let exp = token.claims().exp();
+        let end = exp.map_or_else(|| (now + OPAQUE_LIFE).as_secs(), ceiling);
+        let until = end.saturating_add(rule.after.as_secs() + 1);
         let name = name(token, text);
         let mut add = |audience: Option<&str>| {
             let key = digest(&[name.as_ref(), audience.unwrap_or_default().as_bytes()]);
@@ -83,9 +88,12 @@ impl Uses {
 }
 
 /// A token by its issuer and `jti`; by its signing input where it has no `jti` that could name it. The signature
-/// does not count: of one content, there can be many with ECDSA.
+/// does not count: of one content, there can be many with ECDSA. An opaque token has nothing but itself.
 fn name(token: &Verified, text: &str) -> digest::Digest {
-    let issuer = token.claims().text("iss").unwrap_or_default();
+    let issuer = token.issuer();
+    if token.is_opaque() {
+        return digest(&[b"opaque", issuer.as_bytes(), text.as_bytes()]);
+    }
     match token.claims().text("jti") {
         Some(jti) if !jti.is_empty() => digest(&[b"jti", issuer.as_bytes(), jti.as_bytes()]),
         _ => {

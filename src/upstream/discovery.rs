@@ -3,7 +3,9 @@
 use serde_json::Value;
 use url::Url;
 
+use super::error::FetchError;
 use super::origin;
+use super::web::Document;
 
 /// What a connector's discovery document is held against.
 #[derive(Debug)]
@@ -44,8 +46,14 @@ impl Discovery {
         &self.document
     }
 
-    /// The document's `jwks_uri`, if the document is this issuer's and the URL may be contacted.
-    pub(super) fn jwks_uri(&self, document: &[u8]) -> Result<Url, String> {
+    /// As [`Self::endpoint`], of a document that was fetched.
+    pub(super) fn read(&self, name: &str, document: &Document) -> Result<Url, FetchError> {
+        self.endpoint(name, &document.body)
+            .map_err(|problem| FetchError::failed(format!("{}: {problem}", document.origin)))
+    }
+
+    /// The URL that the document gives as `name`, if the document is this issuer's and the URL may be contacted.
+    fn endpoint(&self, name: &str, document: &[u8]) -> Result<Url, String> {
         let document: Value = serde_json::from_slice(document)
             .map_err(|error| format!("the discovery document is not JSON ({error})"))?;
         let member = |name: &str| {
@@ -62,14 +70,14 @@ impl Discovery {
                 self.issuer
             ));
         }
-        let text = member("jwks_uri")?;
+        let text = member(name)?;
         let url = origin::parse(text)
-            .map_err(|problem| format!("the `jwks_uri` {:?} {problem}", cut(text)))?;
-        self.check(&url)?;
+            .map_err(|problem| format!("the `{name}` {:?} {problem}", cut(text)))?;
+        self.check(name, &url)?;
         Ok(url)
     }
 
-    fn check(&self, url: &Url) -> Result<(), String> {
+    fn check(&self, name: &str, url: &Url) -> Result<(), String> {
         let named =
             url.origin() == self.document.origin() || origin::is_listed(url, &self.jwks_hosts);
         if !named {
@@ -81,7 +89,7 @@ impl Discovery {
         }
         if origin::is_exposed(url) && !self.insecure_http {
             return Err(format!(
-                "discovery leads to {} over plain http, where whoever sits on the path could replace the keys: the issuer should name an https `jwks_uri` (`insecure_http = true` accepts it)",
+                "discovery leads to {} over plain http, where whoever sits on the path could replace what is read: the issuer should name an https `{name}` (`insecure_http = true` accepts it)",
                 origin::shown(url)
             ));
         }
@@ -101,7 +109,7 @@ mod tests {
         let hosts: Vec<_> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let document = format!(r#"{{"issuer":"{named}","jwks_uri":"{jwks_uri}"}}"#);
         Discovery::new(issuer, &hosts, false)?
-            .jwks_uri(document.as_bytes())
+            .endpoint("jwks_uri", document.as_bytes())
             .map(String::from)
     }
 

@@ -22,11 +22,13 @@ impl SourceError {
     }
 }
 
-/// Why one attempt to fetch keys gave none; the text is fit for a log and for `check`.
+/// Why one attempt to fetch something gave nothing; the text is fit for a log and for `check`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct FetchError {
     timed_out: bool,
+    /// The status of the answer, where there was one that is not 200.
+    status: Option<u16>,
     text: Arc<str>,
 }
 
@@ -39,13 +41,28 @@ impl FetchError {
     pub(super) fn failed(text: impl Into<Arc<str>>) -> Self {
         Self {
             timed_out: false,
+            status: None,
             text: text.into(),
         }
+    }
+
+    /// The upstream answered with `status`, not with 200.
+    pub(super) fn answered(status: u16, text: impl Into<Arc<str>>) -> Self {
+        Self {
+            status: Some(status),
+            ..Self::failed(text)
+        }
+    }
+
+    /// The status that the upstream answered with, where there was an answer and it was not 200.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.status
     }
 
     pub(super) fn late(text: impl Into<Arc<str>>) -> Self {
         Self {
             timed_out: true,
+            status: None,
             text: text.into(),
         }
     }
@@ -92,4 +109,50 @@ pub enum UnavailableKind {
     Failed,
     /// The last fetch timed out.
     TimedOut,
+}
+
+/// Why an issuer does not vouch for an opaque token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UserinfoError {
+    /// It refuses the token.
+    #[error("the issuer refuses the token: {0}")]
+    Refused(FetchError),
+    /// It gave no answer, or none that can be used.
+    #[error("the issuer gave no usable userinfo: {0}")]
+    Failed(FetchError),
+    /// It gave no answer in time.
+    #[error("the issuer gave no userinfo in time: {0}")]
+    TimedOut(FetchError),
+    /// Too many requests wait for its answers already.
+    #[error("too many requests wait for userinfo of the issuer")]
+    Busy,
+}
+
+impl UserinfoError {
+    /// What happened, fit for a log.
+    pub fn cause(&self) -> Option<&FetchError> {
+        match self {
+            Self::Refused(cause) | Self::Failed(cause) | Self::TimedOut(cause) => Some(cause),
+            Self::Busy => None,
+        }
+    }
+
+    /// How long the caller should wait before it asks again, where that makes sense.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Failed(_) | Self::TimedOut(_) => Some(Duration::from_secs(5)),
+            Self::Busy => Some(Duration::from_secs(1)),
+        }
+    }
+}
+
+impl From<FetchError> for UserinfoError {
+    fn from(error: FetchError) -> Self {
+        if error.timed_out {
+            Self::TimedOut(error)
+        } else {
+            Self::Failed(error)
+        }
+    }
 }

@@ -1,23 +1,20 @@
 //! One fetch of one source's keys: from a file, from a JWKS URL, or by discovery.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use url::Url;
 
-use crate::config::explain_unreadable;
 use crate::jose::{KeySet, Skipped};
 
+use super::access::{Access, read_file};
 use super::client::LazyClient;
 use super::discovery::Discovery;
 use super::error::{FetchError, SourceError};
 use super::origin;
 use super::spec::{Location, SourceSpec};
-use super::web::{self, Document, LARGEST_DOCUMENT};
+use super::web::Document;
 
 /// What a good fetch gives.
 #[derive(Debug)]
@@ -40,9 +37,7 @@ pub(super) enum Fetcher {
 #[derive(Debug)]
 pub(super) struct Web {
     target: Target,
-    client: Arc<LazyClient>,
-    headers: HeaderMap,
-    bearer_file: Option<PathBuf>,
+    access: Access,
 }
 
 #[derive(Debug)]
@@ -74,9 +69,7 @@ impl Fetcher {
         let client = client(origin::is_loopback(target.first()))?;
         Ok(Self::Web(Box::new(Web {
             target,
-            client,
-            headers: headers(&spec.headers)?,
-            bearer_file: spec.bearer_file.clone(),
+            access: Access::new(spec, client)?,
         })))
     }
 
@@ -143,86 +136,13 @@ impl Target {
 
 impl Web {
     async fn fetch(&self) -> Result<Document, FetchError> {
-        let client = self.client.get().await?;
-        let headers = self.request_headers().await?;
         match &self.target {
-            Target::JwksUri(url) => web::get(&client, url, &headers).await,
+            Target::JwksUri(url) => self.access.get(url).await,
             Target::Discovery(discovery) => {
-                let document = web::get(&client, discovery.document(), &headers).await?;
-                let jwks_uri = discovery.jwks_uri(&document.body).map_err(|problem| {
-                    FetchError::failed(format!(
-                        "{}: {problem}",
-                        origin::shown(discovery.document())
-                    ))
-                })?;
-                web::get(&client, &jwks_uri, &headers).await
+                let document = self.access.get(discovery.document()).await?;
+                let jwks_uri = discovery.read("jwks_uri", &document)?;
+                self.access.get(&jwks_uri).await
             }
         }
-    }
-
-    async fn request_headers(&self) -> Result<HeaderMap, FetchError> {
-        let mut headers = self.headers.clone();
-        if let Some(path) = &self.bearer_file {
-            let value = bearer(&read_file(path).await?).ok_or_else(|| {
-                FetchError::failed(format!(
-                    "bearer_file {} is empty or holds what no header can carry",
-                    path.display()
-                ))
-            })?;
-            headers.insert(AUTHORIZATION, value);
-        }
-        Ok(headers)
-    }
-}
-
-fn bearer(file: &[u8]) -> Option<HeaderValue> {
-    let token = file.trim_ascii();
-    if token.is_empty() {
-        return None;
-    }
-    let mut value = HeaderValue::from_bytes(&[b"Bearer ", token].concat()).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-fn headers(configured: &[(String, String)]) -> Result<HeaderMap, SourceError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in configured {
-        let header = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| SourceError::new("headers", format!("{name:?} is not a header name")))?;
-        let mut value = HeaderValue::from_str(value).map_err(|_| {
-            SourceError::new(
-                "headers",
-                format!("the value of {name:?} holds what no header can carry"),
-            )
-        })?;
-        value.set_sensitive(true);
-        headers.append(header, value);
-    }
-    Ok(headers)
-}
-
-/// Reads a file of at most 256 KiB without blocking the runtime.
-async fn read_file(path: &Path) -> Result<Vec<u8>, FetchError> {
-    let name = path.display();
-    let owned = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || {
-        let mut bytes = Vec::new();
-        std::fs::File::open(owned)?
-            .take(LARGEST_DOCUMENT as u64 + 1)
-            .read_to_end(&mut bytes)?;
-        Ok::<_, std::io::Error>(bytes)
-    });
-    match read.await {
-        Ok(Ok(bytes)) if bytes.len() <= LARGEST_DOCUMENT => Ok(bytes),
-        Ok(Ok(_)) => Err(FetchError::failed(format!(
-            "{name} holds more than {} KiB",
-            LARGEST_DOCUMENT / 1024
-        ))),
-        Ok(Err(error)) => Err(FetchError::failed(format!(
-            "{name} cannot be read: {}",
-            explain_unreadable(path, &error)
-        ))),
-        Err(_) => Err(FetchError::failed(format!("{name} could not be read"))),
     }
 }

@@ -1,5 +1,7 @@
-//! Upstream keys: where each connector's keys come from, how they are fetched, and for how long they count.
+//! Upstream keys: where each connector's keys come from, how they are fetched, and for how long they count. Also the
+//! userinfo endpoints that vouch for tokens without a signature.
 
+mod access;
 mod cause;
 mod client;
 mod discovery;
@@ -22,6 +24,7 @@ mod state;
 mod status;
 mod store;
 mod terms;
+mod userinfo;
 mod web;
 
 use std::collections::HashMap;
@@ -39,9 +42,10 @@ use seen::SeenKids;
 use spec::SourceKey;
 use store::Store;
 use terms::Terms;
+use userinfo::{Answers, Counts};
 
 pub use crate::jose::CandidateKeys as Found;
-pub use error::{FetchError, KeysError, SourceError, UnavailableKind};
+pub use error::{FetchError, KeysError, SourceError, UnavailableKind, UserinfoError};
 pub use files::unreadable_file;
 pub use folder::FolderProblem;
 pub use kept::StateWrites;
@@ -50,6 +54,7 @@ pub use public::{PublicClient, PublicDocument};
 pub use source::KeySource;
 pub use spec::{Location, SourceSpec};
 pub use status::{Degraded, SourceState, SourceStatus};
+pub use userinfo::{Probe, Userinfo};
 
 /// Every key source of a configuration; connectors that read the same keys with the same rights share one.
 pub struct Upstreams {
@@ -60,6 +65,10 @@ pub struct Upstreams {
     /// Every `ca_file`, read once: the client and the name of a source must come from the same content.
     authorities: HashMap<PathBuf, Arc<Authorities>>,
     seen: SeenKids,
+    /// What userinfo endpoints said; a new configuration starts empty.
+    answers: Answers,
+    /// How often the userinfo endpoint of each connector was asked, over all reloads.
+    asked: HashMap<String, Arc<Counts>>,
     /// How many sources there have been over all reloads: the number of the next one.
     made: usize,
     store: Option<Arc<Store>>,
@@ -87,6 +96,8 @@ impl Upstreams {
             clients: HashMap::new(),
             authorities: HashMap::new(),
             seen: SeenKids::new(),
+            answers: Answers::new(),
+            asked: HashMap::new(),
             made: 0,
             store: None,
             degraded: Arc::default(),
@@ -101,6 +112,7 @@ impl Upstreams {
     pub fn after(old: &Self) -> Self {
         Self {
             seen: old.seen.clone(),
+            asked: old.asked.clone(),
             made: old.made,
             old: Some(Old {
                 shared: old.shared.clone(),
@@ -129,7 +141,8 @@ impl Upstreams {
         connector_id: &str,
         spec: &SourceSpec,
     ) -> Result<Arc<KeySource>, SourceError> {
-        let authorities = self.authorities(spec)?;
+        let fetched = !matches!(spec.location, Location::JwksFile(_));
+        let authorities = self.authorities(spec.ca_file.as_ref().filter(|_| fetched))?;
         let key = SourceKey::of(spec, authorities.as_ref().map(|found| found.digest()));
         let source = if let Some(source) = self.shared.get(&key) {
             Arc::clone(source)
@@ -145,6 +158,23 @@ impl Upstreams {
             None => source.serve(connector_id, spec.max_age, spec.timeout),
         }
         Ok(source)
+    }
+
+    /// The userinfo endpoint of a connector, at `uri` or where its discovery says; nothing is fetched. Errors name the
+    /// configuration key.
+    pub fn add_userinfo(
+        &mut self,
+        connector_id: &str,
+        spec: &SourceSpec,
+        uri: Option<&str>,
+    ) -> Result<Arc<Userinfo>, SourceError> {
+        let counts = self.asked.entry(connector_id.to_owned()).or_default();
+        let counts = Arc::clone(counts);
+        let (clock, answers) = (Arc::clone(&self.clock), self.answers.clone());
+        let authorities = self.authorities(spec.ca_file.as_ref())?;
+        let client = |loopback| self.client(authorities.as_deref(), loopback);
+        let asked = (connector_id, spec, uri);
+        Userinfo::new(asked, clock, answers, counts, client).map(Arc::new)
     }
 
     /// A new source, or the old one where nothing about it has changed.
@@ -212,10 +242,12 @@ impl Upstreams {
         proxies::describe(|name| std::env::var(name).ok())
     }
 
-    /// What the `ca_file` of a spec holds; `None` where it has none, or nothing is fetched.
-    fn authorities(&mut self, spec: &SourceSpec) -> Result<Option<Arc<Authorities>>, SourceError> {
-        let fetched = !matches!(spec.location, Location::JwksFile(_));
-        let Some(path) = spec.ca_file.as_ref().filter(|_| fetched) else {
+    /// What a `ca_file` holds, where there is one.
+    fn authorities(
+        &mut self,
+        ca_file: Option<&PathBuf>,
+    ) -> Result<Option<Arc<Authorities>>, SourceError> {
+        let Some(path) = ca_file else {
             return Ok(None);
         };
         if let Some(known) = self.authorities.get(path) {

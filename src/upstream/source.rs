@@ -45,7 +45,7 @@ pub struct KeySource {
 /// What a lookup does next.
 enum Step {
     Answer(Result<CandidateKeys, KeysError>),
-    Wait(Flight),
+    Wait(Flight<usize>),
 }
 
 /// A lookup that the fast path could not answer.
@@ -193,7 +193,7 @@ impl KeySource {
     }
 
     /// Begins the first fetch, a retry or a refresh if it is time for one, or the fetch that a reload wants.
-    pub(super) fn refresh_if_due(self: &Arc<Self>) -> Option<Flight> {
+    pub(super) fn refresh_if_due(self: &Arc<Self>) -> Option<Flight<usize>> {
         let mut state = lock(&self.state);
         if self.wanted.load(Ordering::Relaxed) && state.flight().is_none() {
             return Some(self.begin(&mut state));
@@ -201,7 +201,7 @@ impl KeySource {
         self.begin_if_due(&mut state)
     }
 
-    fn begin_if_due(self: &Arc<Self>, state: &mut State) -> Option<Flight> {
+    fn begin_if_due(self: &Arc<Self>, state: &mut State) -> Option<Flight<usize>> {
         let now = self.clock.monotonic();
         let used = self.used.load(Ordering::Relaxed);
         let due = state.is_due(self.snapshot.load().as_deref(), used, now);
@@ -288,7 +288,7 @@ impl KeySource {
     }
 
     /// Starts a fetch in a task of its own, so that no cancelled request cancels it.
-    fn begin(self: &Arc<Self>, state: &mut State) -> Flight {
+    fn begin(self: &Arc<Self>, state: &mut State) -> Flight<usize> {
         let (number, landing, flight) = state.begin();
         self.used.store(false, Ordering::Relaxed);
         self.wanted.store(false, Ordering::Relaxed);
@@ -322,7 +322,7 @@ impl KeySource {
         kept.restore(install).await;
     }
 
-    fn end(&self, number: u64, landing: Landing, fetched: Result<Fetched, FetchError>) {
+    fn end(&self, number: u64, landing: Landing<usize>, fetched: Result<Fetched, FetchError>) {
         let now = self.clock.monotonic();
         let outcome = match fetched {
             Ok(fetched) => {

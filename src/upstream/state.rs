@@ -20,7 +20,7 @@ pub(super) struct State {
     pub(super) begun: u64,
     pub(super) succeeded: u64,
     pub(super) failed: u64,
-    flight: Option<Flight>,
+    flight: Option<Flight<usize>>,
     outage: Option<Outage>,
     kid_fetch_at: Option<Duration>,
     skipped: Vec<Skipped>,
@@ -44,7 +44,7 @@ impl Outage {
 
 impl State {
     /// The fetch under way.
-    pub(super) fn flight(&self) -> Option<&Flight> {
+    pub(super) fn flight(&self) -> Option<&Flight<usize>> {
         self.flight.as_ref().filter(|flight| flight.is_running())
     }
 
@@ -54,7 +54,7 @@ impl State {
     }
 
     /// Notes that a fetch begins; gives its number and its two ends.
-    pub(super) fn begin(&mut self) -> (u64, Landing, Flight) {
+    pub(super) fn begin(&mut self) -> (u64, Landing<usize>, Flight<usize>) {
         let (landing, flight) = take_off();
         self.begun += 1;
         self.flight = Some(flight.clone());

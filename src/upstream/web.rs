@@ -78,11 +78,9 @@ fn redirect(here: &Url, response: &Response) -> Result<Option<Url>, FetchError> 
 
 async fn read(here: &Url, mut response: Response, trust: Trust) -> Result<Document, FetchError> {
     if response.status() != StatusCode::OK {
-        return Err(FetchError::failed(format!(
-            "{} answered {}",
-            shown(here),
-            response.status()
-        )));
+        let status = response.status();
+        let text = format!("{} answered {status}", shown(here));
+        return Err(FetchError::answered(status.as_u16(), text));
     }
     let too_large = || {
         FetchError::failed(format!(

@@ -176,6 +176,7 @@ fn events_and_metrics_are_those_of_the_tables() {
     );
     let more = r#"
         replay = "once"
+        get_user_info = true
         [[connectors.rules]]
         name = "any"
         when = "true"

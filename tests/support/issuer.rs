@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -21,6 +22,8 @@ use super::keys::jwks;
 pub(crate) enum Answer {
     Document(String),
     Page(&'static str, String),
+    /// A document that is given once this is true.
+    Held(Arc<AtomicBool>, String),
     Status(u16),
     /// Nothing, for as long as the caller waits.
     Hang,
@@ -35,7 +38,8 @@ pub(crate) enum Answer {
 #[derive(Default)]
 struct Shared {
     answers: HashMap<String, Answer>,
-    hits: HashMap<String, usize>,
+    /// The header lines of each request, by path.
+    heads: HashMap<String, Vec<String>>,
     /// With what TLS is spoken, where it is.
     tls: Option<Arc<ServerConfig>>,
 }
@@ -111,8 +115,13 @@ impl Issuer {
 
     /// How many requests have come for `path`.
     pub(crate) fn hits(&self, path: &str) -> usize {
+        self.heads(path).len()
+    }
+
+    /// The header lines of each request for `path`.
+    pub(crate) fn heads(&self, path: &str) -> Vec<String> {
         let shared = self.shared.lock().unwrap();
-        shared.hits.get(path).copied().unwrap_or_default()
+        shared.heads.get(path).cloned().unwrap_or_default()
     }
 }
 
@@ -140,16 +149,28 @@ fn serve(mut stream: impl Read + Write, shared: &Mutex<Shared>) {
     let Some(Ok(first)) = lines.next() else {
         return;
     };
-    while matches!(lines.next(), Some(Ok(line)) if !line.is_empty()) {}
+    let mut head = String::new();
+    while let Some(Ok(line)) = lines.next()
+        && !line.is_empty()
+    {
+        head.push_str(&line);
+        head.push('\n');
+    }
     let path = first.split(' ').nth(1).unwrap().to_owned();
     let answer = {
         let mut shared = shared.lock().unwrap();
-        *shared.hits.entry(path.clone()).or_default() += 1;
+        shared.heads.entry(path.clone()).or_default().push(head);
         shared.answers.get(&path).cloned()
     };
     let (status, kind, body) = match answer.unwrap_or(Answer::Status(404)) {
         Answer::Document(body) => (200, "application/json", body),
         Answer::Page(kind, body) => (200, kind, body),
+        Answer::Held(is_open, body) => {
+            while !is_open.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(5));
+            }
+            (200, "application/json", body)
+        }
         Answer::Status(status) => (status, "text/plain", String::new()),
         Answer::Close => return,
         Answer::Raw(bytes) => {

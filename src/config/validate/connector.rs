@@ -7,13 +7,14 @@ use crate::config::duration::show;
 use crate::config::problems::{Problems, child_path};
 use crate::config::settings::Settings;
 
-use super::{check_lifetime, names, url};
+use super::{check_lifetime, names, url, userinfo};
 
 pub(super) fn check(connector: &Connector, settings: &Settings, problems: &mut Problems) {
     let at = |key: &str| child_path(&connector.path, key);
     check_id(&connector.id, &at("id"), problems);
     url::check_upstream(connector, problems);
     check_key_source(connector, problems);
+    userinfo::check(connector, problems);
     names::check_headers(&connector.headers, &at("headers"), problems);
     names::check_algorithms(&connector.algorithms, &at("algorithms"), problems);
     check_ages(connector, problems);
@@ -86,16 +87,20 @@ fn check_key_source(connector: &Connector, problems: &mut Problems) {
             );
             return;
         }
+        let (asks, discovers) = (connector.get_user_info, userinfo::is_discovered(connector));
         let unused = [
-            ("headers", !connector.headers.is_empty()),
-            ("bearer_file", connector.bearer_file.is_some()),
-            ("ca_file", connector.ca_file.is_some()),
-            ("jwks_hosts", !connector.jwks_hosts.is_empty()),
+            ("headers", !connector.headers.is_empty() && !asks),
+            ("bearer_file", connector.bearer_file.is_some() && !discovers),
+            ("ca_file", connector.ca_file.is_some() && !asks),
+            ("jwks_hosts", !connector.jwks_hosts.is_empty() && !discovers),
         ];
         for (key, _) in unused.into_iter().filter(|(_, is_set)| *is_set) {
             problems.warning(at(key), "has no effect: with jwks_file nothing is fetched");
         }
-    } else if connector.jwks_uri.is_some() && !connector.jwks_hosts.is_empty() {
+    } else if connector.jwks_uri.is_some()
+        && !connector.jwks_hosts.is_empty()
+        && !userinfo::is_discovered(connector)
+    {
         problems.warning(
             at("jwks_hosts"),
             "has no effect: with jwks_uri nothing is discovered",

@@ -7,6 +7,7 @@ mod own_issuer;
 mod server;
 mod together;
 mod url;
+mod userinfo;
 
 use std::time::Duration;
 

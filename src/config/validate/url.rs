@@ -6,7 +6,7 @@ use crate::config::connector::Connector;
 use crate::config::problems::{Problems, child_path};
 use crate::config::value::shorten;
 
-const WHY_NOT_HTTP: &str = "whoever sits on the path could hand over keys of their own and mint tokens; \
+const WHY_NOT_HTTP: &str = "whoever sits on the path could answer in the issuer's place and mint tokens; \
      write https://, or set insecure_http = true on this connector to accept that";
 
 /// Checks where the tokens of a connector come from, and how its keys are reached.
@@ -22,6 +22,25 @@ pub(super) fn check_upstream(connector: &Connector, problems: &mut Problems) {
             ),
         }
     }
+    check_hosts(connector, problems);
+}
+
+/// Checks the address of the userinfo endpoint.
+pub(super) fn check_userinfo(connector: &Connector, problems: &mut Problems) {
+    let Some(uri) = &connector.userinfo_uri else {
+        return;
+    };
+    let path = child_path(&connector.path, "userinfo_uri");
+    match parse_web(uri) {
+        Ok(url) => refuse_plain_http(&url, connector, &path, problems),
+        Err(what) => problems.error(
+            path,
+            format!("found {}, which {what}; expected the address of the userinfo endpoint, such as \"https://gitlab.example.com/oauth/userinfo\"", shown(uri)),
+        ),
+    }
+}
+
+fn check_hosts(connector: &Connector, problems: &mut Problems) {
     for (index, host) in connector.jwks_hosts.iter().enumerate() {
         if !host.is_empty() && !is_host(host) {
             problems.error(
