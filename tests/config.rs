@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use remint::config::problems::{Problems, Severity};
-use remint::config::{Address, Settings, known_keys, load};
+use remint::config::{Address, ProxyHeader, Settings, known_keys, load};
 
 #[path = "config/clients.rs"]
 mod clients;
@@ -111,6 +111,8 @@ fn fills_in_the_defaults() {
     assert!(settings.server.metadata_listen.is_empty());
     assert!(settings.server.admin_listen.is_none());
     assert!(settings.server.trusted_proxies.is_empty());
+    let header = settings.server.trusted_proxies.header();
+    assert_eq!(header, ProxyHeader::XForwardedFor);
     assert!(settings.server.tls.is_none());
     assert_eq!(settings.limits.max_connections, 10_000);
     assert_eq!(settings.limits.max_concurrent, 256);
@@ -464,6 +466,8 @@ server.socket_mode = "0440"       => server.socket_mode: "0440" | lets somebody 
 server.trusted_proxies = "10.0.0.0/8" => server.trusted_proxies: ["10.0.0.0/8"]
 server.trusted_proxies = ["10.0.0.0/40"] => server.trusted_proxies[0]: "10.0.0.0/40" | "10.0.0.0/8"
 server.trusted_proxies = ["proxy"] => server.trusted_proxies[0]: "proxy" | a network
+server.trusted_proxy_header = "X-Real-IP" => server.trusted_proxy_header: "X-Real-IP" | "X-Forwarded-For" or "Forwarded"
+server.trusted_proxy_header = true => server.trusted_proxy_header: the boolean true | a string
 server.tls.cert_file = "c"        => server.tls.key_file: missing
 server.tls.key_file = "k"         => server.tls.cert_file: missing
 server.tls = "c"                  => server.tls: the string "c" | [server.tls]
@@ -522,6 +526,19 @@ fn one_issuer_with_two_kinds_of_replay_is_a_warning() {
     both("once", "once_per_audience").only(Severity::Warning, path, &words, "mixed");
     both("once", "once").clean();
     both("off", "once").clean();
+}
+
+#[test]
+fn a_proxy_header_without_proxies_is_a_warning() {
+    const LINE: &str = "server.trusted_proxy_header = \"FORWARDED\"\n";
+    let path = "server.trusted_proxy_header";
+    let run = Run::toml(&with(LINE, ""));
+    run.only(Severity::Warning, path, &["trusted_proxies = ["], LINE);
+    let proxies = format!("{LINE}server.trusted_proxies = [\"unix:\"]");
+    let run = Run::toml(&with(&proxies, ""));
+    assert_eq!(run.found(Severity::Warning), []);
+    let header = run.clean().server.trusted_proxies.header();
+    assert_eq!(header, ProxyHeader::Forwarded);
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub use environment::process_environment;
 pub use limits::Limits;
 pub use load::{known_keys, load, load_toml};
 pub use places::Place;
-pub use proxies::Proxies;
+pub use proxies::{Proxies, ProxyHeader};
 pub use replay::{Replay, ReplayMode, StoreUrl};
 pub use secret::Secret;
 pub use section::near;

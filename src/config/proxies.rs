@@ -5,19 +5,61 @@ use std::net::IpAddr;
 use config::Value;
 use ipnet::{IpNet, Ipv4Net};
 
+use super::section::Section;
 use super::value::{FromValue, Sink};
 
 /// The item that stands for whoever connects to a unix socket.
 const UNIX: &str = "unix:";
 
-/// `server.trusted_proxies`.
+/// `server.trusted_proxies` and `server.trusted_proxy_header`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     networks: Vec<IpNet>,
     unix: bool,
+    header: ProxyHeader,
+}
+
+/// The header in which the proxies write whom they ask for; any other may be the caller's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`, with `X-Forwarded-Proto` beside it.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+/// Reads both keys of `[server]`.
+pub(super) fn read_proxies(server: &mut Section<'_>) -> Proxies {
+    const HEADER: &str = "trusted_proxy_header";
+    let mut proxies: Proxies = server.optional("trusted_proxies").unwrap_or_default();
+    let Some(header) = server.optional::<String>(HEADER) else {
+        return proxies;
+    };
+    match header.to_ascii_lowercase().as_str() {
+        "x-forwarded-for" => proxies.header = ProxyHeader::XForwardedFor,
+        "forwarded" => proxies.header = ProxyHeader::Forwarded,
+        _ => {
+            let expected =
+                "expected \"X-Forwarded-For\" or \"Forwarded\", the one that your proxies write";
+            server.error(HEADER, format!("found {header:?}, {expected}"));
+        }
+    }
+    if proxies.is_empty() {
+        server.warning(
+            HEADER,
+            "has no effect: no proxy is believed unless trusted_proxies names it, such as trusted_proxies = [\"10.0.0.0/8\"]",
+        );
+    }
+    proxies
 }
 
 impl Proxies {
+    /// The header in which they write.
+    pub fn header(&self) -> ProxyHeader {
+        self.header
+    }
+
     /// Whether nobody is trusted.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix

@@ -9,7 +9,7 @@ use super::address::{Address, SocketMode};
 use super::client::{Client, read_client};
 use super::connector::{Connector, read_connector};
 use super::limits::{Limits, read_limits};
-use super::proxies::Proxies;
+use super::proxies::{Proxies, read_proxies};
 use super::replay::{Replay, read_replay};
 use super::section::Section;
 use super::tls::{Tls, read_tls};
@@ -94,7 +94,7 @@ pub struct Server {
     pub admin_listen: Option<Address>,
     /// Where last-good upstream keys survive a restart; absent: nowhere.
     pub state_dir: Option<PathBuf>,
-    /// From whom `X-Forwarded-For` and its like are believed.
+    /// From whom `X-Forwarded-For` or `Forwarded` is believed, and which of the two.
     pub trusted_proxies: Proxies,
     /// `[server.tls]`; absent: no TLS.
     pub tls: Option<Tls>,
@@ -143,7 +143,7 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
             metadata_listen: server.optional("metadata_listen").unwrap_or_default(),
             admin_listen: server.optional("admin_listen"),
             state_dir: server.optional("state_dir"),
-            trusted_proxies: server.optional("trusted_proxies").unwrap_or_default(),
+            trusted_proxies: read_proxies(server),
             tls: read_tls(server),
         }),
         keys: root.table("keys", |keys| Keys {

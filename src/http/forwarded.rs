@@ -4,10 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use warp::http::HeaderMap;
-use warp::http::header::FORWARDED;
+use warp::http::header::{FORWARDED, HeaderName};
 
 use super::serve::Peer;
-use crate::config::Proxies;
+use crate::config::{Proxies, ProxyHeader};
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
@@ -50,17 +50,10 @@ pub(super) fn remote(headers: &HeaderMap, peer: Option<Peer>, proxies: &Proxies)
     if !is_trusted(peer, proxies) {
         return direct;
     }
-    let ip = |remote: Option<Remote>| remote.map(|remote| remote.ip);
-    let one = headers.contains_key(FORWARDED_FOR);
-    let one = one.then(|| walk(direct, forwarded_for(headers), proxies));
-    let other = headers.contains_key(FORWARDED);
-    let other = other.then(|| walk(direct, forwarded(headers), proxies));
-    match (one, other) {
-        (Some(found), None) | (None, Some(found)) => found,
-        (Some(one), Some(other)) if ip(one) == ip(other) => one,
-        // There is none, or a proxy wrote one of them and handed the other on as the caller wrote it. Which one cannot
-        // be told, and to believe the caller is worse than to know no more than the proxy.
-        _ => direct,
+    // The other header is whoever's: a proxy hands on what it does not write itself.
+    match proxies.header() {
+        ProxyHeader::XForwardedFor => walk(direct, forwarded_for(headers), proxies),
+        ProxyHeader::Forwarded => walk(direct, forwarded(headers), proxies),
     }
 }
 
@@ -75,9 +68,18 @@ pub(super) fn is_https(
         return over_tls;
     }
     // Of several, the last was written by the proxy that is trusted.
-    let said = headers.get_all(FORWARDED_PROTO).iter().next_back();
-    let said = said.and_then(|value| value.to_str().ok()?.rsplit(',').next());
-    match said.map(|word| word.trim().to_ascii_lowercase()).as_deref() {
+    let last = |name: HeaderName| headers.get_all(name).iter().next_back()?.to_str().ok();
+    let said = match proxies.header() {
+        ProxyHeader::XForwardedFor => {
+            let line = last(HeaderName::from_static(FORWARDED_PROTO));
+            line.and_then(|line| Some(line.rsplit(',').next()?.trim()))
+        }
+        ProxyHeader::Forwarded => {
+            let hops = last(FORWARDED).and_then(|line| elements(line).ok());
+            hops.and_then(|hops| hops.last()?.proto)
+        }
+    };
+    match said.map(str::to_ascii_lowercase).as_deref() {
         Some("https") => true,
         Some("http") => false,
         _ => over_tls,
@@ -122,7 +124,9 @@ fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = Option<Remote>> {
     let lines = headers.get_all(FORWARDED).iter().rev();
     lines.flat_map(|line| {
         let hops = line.to_str().map_err(|_| Unreadable).and_then(elements);
-        hops.unwrap_or_else(|_| vec![None]).into_iter().rev()
+        let hops = hops.map(|hops| hops.iter().map(|hop| hop.node).collect());
+        let hops: Vec<_> = hops.unwrap_or_else(|_| vec![None]);
+        hops.into_iter().rev()
     })
 }
 
@@ -130,15 +134,23 @@ fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = Option<Remote>> {
 #[derive(Debug, PartialEq, Eq)]
 struct Unreadable;
 
+/// What one element of `Forwarded` says; a parameter that stands twice says nothing.
+#[derive(Debug, PartialEq, Eq)]
+struct Hop<'a> {
+    /// The node of `for`, if it can be read.
+    node: Option<Remote>,
+    /// `proto`.
+    proto: Option<&'a str>,
+}
+
 /// The hops in one line of `Forwarded`; an error where any part of it is out of order: an open quote of the caller's
 /// would swallow the comma before what the proxy has written.
-fn elements(line: &str) -> Result<Vec<Option<Remote>>, Unreadable> {
+fn elements(line: &str) -> Result<Vec<Hop<'_>>, Unreadable> {
     split(line, ',').into_iter().map(element).collect()
 }
 
-/// The node that `for` names in one element of `Forwarded`; none where it stands twice.
-fn element(element: &str) -> Result<Option<Remote>, Unreadable> {
-    let (mut found, mut is_single) = (None, true);
+fn element(element: &str) -> Result<Hop<'_>, Unreadable> {
+    let (mut nodes, mut protos) = (Vec::new(), Vec::new());
     for pair in split(element, ';') {
         if pair.trim().is_empty() {
             continue;
@@ -148,11 +160,23 @@ fn element(element: &str) -> Result<Option<Remote>, Unreadable> {
             return Err(Unreadable);
         }
         let value = unquoted(value.trim()).ok_or(Unreadable)?;
-        if name.trim().eq_ignore_ascii_case("for") {
-            is_single &= found.replace(value).is_none();
+        match name.trim() {
+            name if name.eq_ignore_ascii_case("for") => nodes.push(value),
+            name if name.eq_ignore_ascii_case("proto") => protos.push(value),
+            _ => {}
         }
     }
-    Ok(found.filter(|_| is_single).and_then(node))
+    Ok(Hop {
+        node: single(&nodes).and_then(node),
+        proto: single(&protos),
+    })
+}
+
+fn single<'a>(values: &[&'a str]) -> Option<&'a str> {
+    match values {
+        [value] => Some(value),
+        _ => None,
+    }
 }
 
 /// What stands in `value`, which is without quotes or one whole quoted string.
@@ -236,12 +260,17 @@ mod tests {
         let read = read.unwrap();
         let shown: Vec<_> = read
             .iter()
-            .map(|hop| hop.map(|hop| hop.to_string()))
+            .map(|hop| hop.node.map(|node| node.to_string()))
             .collect();
         let expected = [None, Some("[2001:db8::1]:9"), Some("192.0.2.1")];
         assert_eq!(shown, expected.map(|hop| hop.map(str::to_owned)));
-        assert_eq!(elements("for=1.1.1.1;for=2.2.2.2"), Ok(vec![None]));
-        assert_eq!(elements(" ,"), Ok(vec![None, None]));
+        let none = || Hop {
+            node: None,
+            proto: None,
+        };
+        assert_eq!(elements("for=1.1.1.1;for=2.2.2.2"), Ok(vec![none()]));
+        assert_eq!(elements("proto=http;proto=https"), Ok(vec![none()]));
+        assert_eq!(elements(" ,"), Ok(vec![none(), none()]));
         for broken in [
             "for",
             r#"for="1.1.1.1"#,

@@ -8,9 +8,13 @@ use warp::http::HeaderMap;
 use warp::http::header::HOST;
 
 use super::documents::{Document, Documents, KEEP, Public};
+use super::serve::is_host;
 use crate::clock::Clock;
 use crate::jose::Timeline;
 use crate::oauth::{Reason, Refusal};
+
+/// The longest `Host` that can become an issuer, in bytes.
+const LONGEST_HOST: usize = 255;
 
 /// The issuers that one instance answers for.
 #[derive(Debug)]
@@ -233,8 +237,11 @@ fn find_requested<'a>(
     Ok(document.map(|document| Found::Document(Cow::Owned(document))))
 }
 
-/// The issuer that a `Host` names; only one that a verifier reads as the same host and port.
+/// The issuer that a `Host` names; only one that a verifier reads as the same host and port, and as nothing else.
 fn requested_issuer(host: &str, is_https: bool) -> Option<String> {
+    if !is_host(host.as_bytes()) || host.contains('%') || host.len() > LONGEST_HOST {
+        return None;
+    }
     let (scheme, implied) = if is_https {
         ("https", ":443")
     } else {
@@ -243,7 +250,7 @@ fn requested_issuer(host: &str, is_https: bool) -> Option<String> {
     let issuer = format!("{scheme}://{}", plain_host(host, implied));
     let url = url::Url::parse(&issuer).ok()?;
     let is_same = url.as_str().strip_suffix('/') == Some(issuer.as_str());
-    (host.len() <= 255 && url.username().is_empty() && is_same).then_some(issuer)
+    is_same.then_some(issuer)
 }
 
 #[cfg(test)]

@@ -79,8 +79,11 @@ pub(super) fn refusal(refusal: &Refusal, dialect: Dialect, request_id: &str) -> 
     if code == ErrorCode::InvalidClient {
         set(&mut response, WWW_AUTHENTICATE, "Basic realm=\"remint\"");
     }
-    if matches!(refusal.reason, Reason::BodyTooLarge | Reason::BodyTimeout) {
-        // The rest of the body is still on its way and is not worth reading.
+    if matches!(
+        refusal.reason,
+        Reason::BodyTooLarge | Reason::BodyTimeout | Reason::HeadMalformed
+    ) {
+        // What is still on its way is not worth reading.
         set(&mut response, CONNECTION, "close");
     }
     response

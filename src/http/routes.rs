@@ -17,7 +17,7 @@ use super::documents::Document;
 use super::forwarded::{self, Remote};
 use super::issuers::Found;
 use super::reply::{self, Dialect};
-use super::serve::{OverTls, Peer};
+use super::serve::{HostProblem, OverTls, Peer};
 use super::{Current, Site, health, request_id, token};
 use crate::oauth::{Reason, Refusal};
 
@@ -45,7 +45,8 @@ enum Route<'a> {
 pub fn routes(current: Arc<Current>, role: Role) -> BoxedFilter<(Response,)> {
     let origin = warp::ext::optional::<Peer>()
         .and(warp::ext::optional::<OverTls>())
-        .map(|peer, over_tls: Option<OverTls>| (peer, over_tls.is_some()));
+        .and(warp::ext::optional::<HostProblem>())
+        .map(|peer, over_tls: Option<OverTls>, problem| (peer, over_tls.is_some(), problem));
     warp::any()
         .map(move || (current.take(), role))
         .untuple_one()
@@ -68,6 +69,7 @@ struct Head {
     /// Where it comes from.
     remote: Option<Remote>,
     is_https: bool,
+    host_problem: Option<HostProblem>,
     id: String,
 }
 
@@ -78,7 +80,7 @@ async fn answer_or_fail(
     method: Method,
     path: FullPath,
     headers: HeaderMap,
-    (peer, over_tls): (Option<Peer>, bool),
+    (peer, over_tls, host_problem): (Option<Peer>, bool, Option<HostProblem>),
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Response {
     let proxies = &site.proxies;
@@ -89,6 +91,7 @@ async fn answer_or_fail(
         path,
         remote: forwarded::remote(&headers, peer, proxies),
         is_https: forwarded::is_https(&headers, peer, over_tls, proxies),
+        host_problem,
         headers,
     };
     let answer = AssertUnwindSafe(answer(&site, &head, body));
@@ -106,6 +109,10 @@ async fn answer(
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
 ) -> Response {
     let (method, id) = (&head.method, head.id.as_str());
+    if let Some(HostProblem(problem)) = head.host_problem {
+        let refusal = Refusal::new(Reason::HeadMalformed, problem);
+        return reply::refusal(&refusal, Dialect::OAuth, id);
+    }
     let is_read = method == Method::GET || method == Method::HEAD;
     match find(site, head) {
         Ok(Some(Route::Token(issuer))) if method == Method::POST => {

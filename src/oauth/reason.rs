@@ -93,7 +93,7 @@ reasons! {
     GrantRefused = "grant_refused",
     /// The `grant_type` is not enabled.
     GrantUnsupported = "grant_unsupported",
-    /// The head of the request is not HTTP.
+    /// The head of the request is not HTTP, or does not name one valid host.
     HeadMalformed = "head_malformed",
     /// The head of the request was not complete in time.
     HeadTimeout = "head_timeout",

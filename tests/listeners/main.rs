@@ -13,6 +13,7 @@
 mod authority;
 mod ending;
 mod health;
+mod hosts;
 mod passed;
 mod proxies;
 mod roles;

@@ -34,7 +34,7 @@ fn start(server: &str) -> (Site, Server) {
 }
 
 /// Headers, with `|` between them, and what `remote` is; `-` is the peer.
-const TRUSTED: &str = "
+const X_FORWARDED_FOR: &str = "
 x-forwarded-for: 203.0.113.7                              => 203.0.113.7
 x-forwarded-for: 203.0.113.7:4711                         => 203.0.113.7:4711
 x-forwarded-for: 2001:db8::7                              => 2001:db8::7
@@ -45,6 +45,14 @@ x-forwarded-for: junk, 203.0.113.7                        => 203.0.113.7
 x-forwarded-for: 203.0.113.7, junk                        => -
 x-forwarded-for: 203.0.113.7, junk, 10.1.2.3              => 10.1.2.3
 x-forwarded-for: ,,,                                      => -
+x-forwarded-for: 203.0.113.7 | forwarded: for=1.1.1.1     => 203.0.113.7
+forwarded: for=\"x | x-forwarded-for: 203.0.113.7         => 203.0.113.7
+forwarded: for=203.0.113.7                                => -
+x-real-ip: 203.0.113.7                                    => -
+";
+
+/// The same where the proxies write `Forwarded`.
+const FORWARDED: &str = "
 forwarded: for=203.0.113.7;proto=https                    => 203.0.113.7
 forwarded: by=10.0.0.1;For=\"[2001:db8::7]:99\"           => [2001:db8::7]:99
 forwarded: for=1.1.1.1, for=203.0.113.7, for=10.1.2.3     => 203.0.113.7
@@ -54,28 +62,39 @@ forwarded: for=9.9.9.9;x=\", for=203.0.113.7               => -
 forwarded: for=9.9.9.9;x=\", for=\"[2001:db8::7]:9\"        => -
 forwarded: for=9.9.9.9;x=\" | forwarded: for=203.0.113.7   => 203.0.113.7
 forwarded: ;=,;=                                          => -
-x-forwarded-for: 203.0.113.7 | forwarded: for=203.0.113.7 => 203.0.113.7
-x-forwarded-for: 203.0.113.7 | forwarded: for=1.1.1.1     => -
+x-forwarded-for: 1.1.1.1 | forwarded: for=203.0.113.7     => 203.0.113.7
+x-forwarded-for: 203.0.113.7                              => -
 x-real-ip: 203.0.113.7                                    => -
 ";
 
+/// A caller can add the header that the proxies do not write; it neither names an address nor hides one.
 #[test]
-fn only_trusted_proxies_name_the_address() {
-    let (site, server) = start("trusted_proxies = [\"127.0.0.0/8\", \"10.0.0.0/8\"]");
-    let (_strict, other) = start("trusted_proxies = [\"10.0.0.0/8\"]");
-    for row in TRUSTED.trim().lines() {
-        let (headers, expected) = row.split_once("=> ").unwrap();
-        let headers = format!("{}\r\n", headers.trim().replace(" | ", "\r\n"));
-        let found = remote(&server, &server.main(), &headers).unwrap();
-        if expected == "-" {
-            assert!(found.starts_with("127.0.0.1:"), "{row}: {found}");
-        } else {
-            assert_eq!(found, expected, "{row}");
+fn only_trusted_proxies_name_the_address_and_only_in_their_header() {
+    for (header, rows) in [
+        ("", X_FORWARDED_FOR),
+        (
+            "trusted_proxy_header = \"x-forwarded-for\"",
+            X_FORWARDED_FOR,
+        ),
+        ("trusted_proxy_header = \"Forwarded\"", FORWARDED),
+    ] {
+        let lines = |networks: &str| format!("trusted_proxies = [{networks}]\n{header}");
+        let (site, server) = start(&lines("\"127.0.0.0/8\", \"10.0.0.0/8\""));
+        let (_strict, other) = start(&lines("\"10.0.0.0/8\""));
+        for row in rows.trim().lines() {
+            let (headers, expected) = row.split_once("=> ").unwrap();
+            let headers = format!("{}\r\n", headers.trim().replace(" | ", "\r\n"));
+            let found = remote(&server, &server.main(), &headers).unwrap();
+            if expected == "-" {
+                assert!(found.starts_with("127.0.0.1:"), "{header} {row}: {found}");
+            } else {
+                assert_eq!(found, expected, "{header} {row}");
+            }
+            let found = remote(&other, &other.main(), &headers).unwrap();
+            assert!(found.starts_with("127.0.0.1:"), "{header} {row}: {found}");
+            // The networks are about addresses, and a unix socket has none.
+            assert_eq!(remote(&server, &site.unix("main.sock"), &headers), None);
         }
-        let found = remote(&other, &other.main(), &headers).unwrap();
-        assert!(found.starts_with("127.0.0.1:"), "{row}: {found}");
-        // The networks are about addresses, and a unix socket has none.
-        assert_eq!(remote(&server, &site.unix("main.sock"), &headers), None);
     }
 }
 
@@ -90,38 +109,72 @@ fn whoever_may_open_the_socket_is_trusted_by_name_alone() {
     assert!(found.starts_with("127.0.0.1:"), "{found}");
 }
 
+/// Headers and the scheme where the proxies write `X-Forwarded-For`.
+const PROTO: [(&str, &str); 8] = [
+    ("", "http"),
+    ("x-forwarded-proto: https\r\n", "https"),
+    ("x-forwarded-proto: HTTPS\r\n", "https"),
+    ("x-forwarded-proto: http\r\n", "http"),
+    ("x-forwarded-proto: http, https\r\n", "https"),
+    (
+        "x-forwarded-proto: https\r\nx-forwarded-proto: http\r\n",
+        "http",
+    ),
+    ("x-forwarded-proto: ftp\r\n", "http"),
+    ("forwarded: for=192.0.2.1;proto=https\r\n", "http"),
+];
+
+/// The same where they write `Forwarded`.
+const FORWARDED_PROTO: [(&str, &str); 8] = [
+    ("forwarded: for=192.0.2.1;proto=https\r\n", "https"),
+    ("forwarded: Proto=\"HTTPS\"\r\n", "https"),
+    (
+        "forwarded: proto=http, for=192.0.2.1;proto=https\r\n",
+        "https",
+    ),
+    (
+        "forwarded: proto=https, for=192.0.2.1;proto=http\r\n",
+        "http",
+    ),
+    (
+        "forwarded: proto=https\r\nforwarded: for=192.0.2.1\r\n",
+        "http",
+    ),
+    ("forwarded: proto=http;proto=https\r\n", "http"),
+    ("forwarded: x=\", proto=https\r\n", "http"),
+    ("x-forwarded-proto: https\r\n", "http"),
+];
+
 #[test]
 fn the_scheme_of_from_request_is_that_of_the_request_or_of_a_trusted_proxy() {
-    let site = Site::new("");
-    let lines = "listen = [\"127.0.0.1:0\"]\ntrusted_proxies = [\"127.0.0.1\"]";
-    site.configure(lines, "jwks_file = \"issuer.json\"");
-    site.issue_from_request();
-    let trusting = Server::start(&site);
-    site.configure("listen = [\"127.0.0.1:0\"]", "jwks_file = \"issuer.json\"");
-    site.issue_from_request();
-    let strict = Server::start(&site);
-    for (proto, scheme) in [
-        ("", "http"),
-        ("x-forwarded-proto: https\r\n", "https"),
-        ("x-forwarded-proto: HTTPS\r\n", "https"),
-        ("x-forwarded-proto: http\r\n", "http"),
-        ("x-forwarded-proto: http, https\r\n", "https"),
-        (
-            "x-forwarded-proto: https\r\nx-forwarded-proto: http\r\n",
-            "http",
-        ),
-        ("x-forwarded-proto: ftp\r\n", "http"),
+    for (header, rows) in [
+        ("", PROTO),
+        ("trusted_proxy_header = \"Forwarded\"", FORWARDED_PROTO),
     ] {
-        for (server, scheme) in [(&trusting, scheme), (&strict, "http")] {
-            let mut stream = connect(&server.main()).unwrap();
-            let head = format!(
-                "GET /.well-known/openid-configuration HTTP/1.1\r\nhost: sts.example.com\r\n{proto}connection: close\r\n\r\n"
-            );
-            stream.write_all(head.as_bytes()).unwrap();
-            let mut reply = String::new();
-            stream.read_to_string(&mut reply).unwrap();
-            let issuer = Reply::parse(&reply).json()["issuer"].clone();
-            assert_eq!(issuer, format!("{scheme}://sts.example.com"), "{proto}");
+        let server = |lines: &str| {
+            let site = Site::new(&format!("listen = [\"127.0.0.1:0\"]\n{lines}"));
+            site.issue_from_request();
+            let server = Server::start(&site);
+            (site, server)
+        };
+        let (_trusting, trusting) = server(&format!("trusted_proxies = [\"127.0.0.1\"]\n{header}"));
+        let (_strict, strict) = server("");
+        for (proto, scheme) in rows {
+            for (server, scheme) in [(&trusting, scheme), (&strict, "http")] {
+                let mut stream = connect(&server.main()).unwrap();
+                let head = format!(
+                    "GET /.well-known/openid-configuration HTTP/1.1\r\nhost: sts.example.com\r\n{proto}connection: close\r\n\r\n"
+                );
+                stream.write_all(head.as_bytes()).unwrap();
+                let mut reply = String::new();
+                stream.read_to_string(&mut reply).unwrap();
+                let issuer = Reply::parse(&reply).json()["issuer"].clone();
+                assert_eq!(
+                    issuer,
+                    format!("{scheme}://sts.example.com"),
+                    "{header} {proto}"
+                );
+            }
         }
     }
 }

@@ -127,14 +127,7 @@ impl Server {
 
     fn spawn(mut command: Command, read: impl Fn(String) -> String + Send + 'static) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        // Reads on after the test has seen enough, so that the pipe never fills up.
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                let _ = sender.send(read(line));
-            }
-        });
+        let lines = lines_of(&mut child, read);
         let mut server = Self {
             child,
             lines,
@@ -201,6 +194,55 @@ impl Server {
     pub(crate) fn wait(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
+}
+
+/// A `remint serve` that may or may not get as far as serving.
+pub(crate) struct Starting {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Starting {
+    /// Starts the process and waits for nothing.
+    pub(crate) fn begin(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let lines = lines_of(&mut child, |line| line);
+        Self { child, lines }
+    }
+
+    /// The server once it listens, or what it said when it ended instead.
+    pub(crate) fn outcome(mut self) -> Result<Server, String> {
+        let mut started: Vec<String> = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            let listens = line.contains(" listening on ");
+            started.push(line);
+            if listens {
+                return Ok(Server {
+                    child: self.child,
+                    lines: self.lines,
+                    started,
+                });
+            }
+        }
+        assert_eq!(self.child.wait().unwrap().code(), Some(1), "{started:?}");
+        Err(started.join("\n"))
+    }
+}
+
+/// The lines that `child` writes to its standard error, as `read` takes them.
+fn lines_of(
+    child: &mut Child,
+    read: impl Fn(String) -> String + Send + 'static,
+) -> Receiver<String> {
+    let (sender, lines) = channel();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    // Reads on after the test has seen enough, so that the pipe never fills up.
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            let _ = sender.send(read(line));
+        }
+    });
+    lines
 }
 
 impl Drop for Server {

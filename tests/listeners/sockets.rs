@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use crate::server::{Server, Site, ask, get, until};
+use crate::server::{Server, Site, Starting, ask, get, until};
 
 const FILES: [&str; 3] = ["issuer.json", "jwks.json", "site.toml"];
 
@@ -84,6 +84,64 @@ fn a_stale_socket_is_taken_over_and_a_live_one_is_not() {
     );
     assert!(error.contains("another program listens on it"), "{error}");
     assert_eq!(get(&socket, "/healthz").status, 200);
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(site.names(), FILES);
+}
+
+/// Two processes begin at once, in turns beside nothing and beside the stale socket of a process that was killed.
+#[test]
+fn of_two_starts_at_once_exactly_one_serves() {
+    const ROUNDS: usize = 10;
+    let site = Site::new(r#"listen = ["unix:main.sock"]"#);
+    let socket = site.unix("main.sock");
+    for round in 0..ROUNDS {
+        let starts = [(); 2].map(|()| Starting::begin(site.remint(&["serve"])));
+        let mut served = None;
+        let mut refused = Vec::new();
+        for start in starts {
+            match start.outcome() {
+                Ok(server) => assert!(served.replace(server).is_none(), "both serve ({round})"),
+                Err(error) => refused.push(error),
+            }
+        }
+        let server = served.unwrap_or_else(|| panic!("neither serves ({round}): {refused:?}"));
+        let [error] = refused.try_into().unwrap();
+        assert!(
+            error.contains("server.listen: cannot listen on unix:")
+                && (error.contains("another program listens on it")
+                    || error.contains("another start is opening it")),
+            "{error}"
+        );
+        // The loser has left the socket of the winner alone.
+        assert_eq!(get(&socket, "/healthz").status, 200, "round {round}");
+        if round % 2 == 0 {
+            server.kill();
+            assert!(site.path("main.sock").symlink_metadata().is_ok());
+        } else {
+            server.terminate();
+            assert_eq!(server.wait().code(), Some(0));
+            assert_eq!(site.names(), FILES);
+        }
+    }
+}
+
+/// Between finding a place free and taking it nobody else may; the lock of a start that died does not count.
+#[test]
+fn a_start_does_not_come_between_another_one() {
+    let site = Site::new(r#"listen = ["unix:main.sock"]"#);
+    let lock = fs::File::create(site.path(".main.sock.lock")).unwrap();
+    lock.lock().unwrap();
+    let error = site.refuses_to_serve();
+    assert!(
+        error.contains("server.listen: cannot listen on unix:")
+            && error.contains("another start is opening it at this moment"),
+        "{error}"
+    );
+    assert!(!site.path("main.sock").exists());
+    drop(lock);
+    let server = Server::start(&site);
+    assert_eq!(get(&site.unix("main.sock"), "/healthz").status, 200);
     server.terminate();
     assert_eq!(server.wait().code(), Some(0));
     assert_eq!(site.names(), FILES);

@@ -10,6 +10,7 @@ mod certificates;
 mod connection;
 mod counts;
 mod frames;
+mod host;
 mod in_flight;
 mod io;
 mod listen;
@@ -28,8 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 use hyper::body::Body;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
@@ -38,11 +38,13 @@ use tokio::time::sleep;
 
 pub use body::{BodyTimeout, RequestBody};
 pub use counts::{Closed, Counts};
+pub use host::HostProblem;
 pub use listen::{BindError, Listener, bind};
 pub use tls::{ClientCertificates, Tls};
 pub use unix::{UnixSocket, adopt_unix, bind_unix};
 
 use connection::Protocols;
+pub(in crate::http) use host::is_host;
 use listen::{Accepted, Acceptor};
 use room::Room;
 
@@ -124,13 +126,10 @@ struct Origin {
 }
 
 impl Origin {
-    /// Says it of `request`, and names its host where routes look for it: the authority of a target is it, and a
-    /// `Host` beside that does not count (RFC 9112 §3.2.2, RFC 9113 §8.3.1).
+    /// Says it of `request`, and names its host where routes look for it, or what is wrong with that.
     fn mark<B>(self, request: &mut Request<B>) {
-        let authority = request.uri().authority();
-        let host = authority.and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-        if let Some(host) = host {
-            request.headers_mut().insert(HOST, host);
+        if let Err(problem) = host::settle(request) {
+            request.extensions_mut().insert(problem);
         }
         request.extensions_mut().insert(self.peer);
         if self.over_tls {

@@ -1,9 +1,12 @@
 //! Unix sockets: put in place without a moment in which the wrong people could connect, taken over
 //! where nobody listens any more, and removed at the end.
 
-use std::fs::{self, Permissions};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -31,9 +34,11 @@ impl UnixSocket {
 /// Opens a unix socket at `path` with the permission bits `mode`; needs a Tokio runtime.
 ///
 /// A socket that refuses connections is replaced; one that somebody listens on, and anything that
-/// is no socket, stays as it is and is an error.
+/// is no socket, stays as it is and is an error. Of several processes that open one path at once, one gets it.
 pub async fn bind_unix(path: &Path, mode: u32) -> Result<UnixSocket, BindError> {
     let failed = |why: String| BindError::new(format!("unix:{}", path.display()), why);
+    // Of two starts at once both could find a stale socket, and one would take the place of the other.
+    let _lock = Lock::take(path).map_err(failed)?;
     check_place(path).await.map_err(failed)?;
     put(path, mode).map_err(|error| failed(advice(path, &error)))
 }
@@ -71,6 +76,54 @@ async fn check_place(path: &Path) -> Result<(), String> {
         ),
         // It answers, or has no room in its queue, or is of another kind.
         _ => Err("another program listens on it (stop it, or choose another path)".to_owned()),
+    }
+}
+
+/// The right to put a socket at one path: a locked file beside it, which goes when this is dropped. The system lifts
+/// the lock of a process that died.
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    /// Takes it, unless another process has it.
+    fn take(socket: &Path) -> Result<Self, String> {
+        let mut name = OsString::from(".");
+        name.push(socket.file_name().unwrap_or_default());
+        name.push(".lock");
+        let path = socket.with_file_name(name);
+        loop {
+            // Only this user can open it, so nobody else can hold up a start.
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(&path)
+                .map_err(|error| advice(&error))?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err("another start is opening it at this moment (start only one, or choose another path)".to_owned());
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(format!("{} cannot be locked: {error}", path.display()));
+                }
+            }
+            // The one that had it before has removed its file, and a third one may have made a new one.
+            let own = file.metadata().map_err(|error| advice(&error))?;
+            let is_own = |found: fs::Metadata| (found.dev(), found.ino()) == (own.dev(), own.ino());
+            if fs::symlink_metadata(&path).is_ok_and(is_own) {
+                return Ok(Self { path, _file: file });
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
     }
 }
 
