@@ -16,6 +16,8 @@ mod example;
 mod support;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -24,7 +26,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use remint::app::{App, Surroundings};
 use remint::config::{self, problems::Problems};
-use remint::http::RouteService;
+use remint::http::{Role, RouteService};
 use remint::jose::{PrivateJwk, SigningAlgorithm};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -32,8 +34,8 @@ use tokio::sync::oneshot;
 use tower_service::Service;
 
 use support::http::{Reply, raw, send};
-use support::issuer::{Issuer, JWKS};
-use support::keys::P256;
+use support::issuer::{Answer, Issuer, JWKS};
+use support::keys::{self, P256};
 use support::{PATIENCE, shapes, tokens, until};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -229,4 +231,61 @@ async fn two_instances_with_keys_of_their_own_live_in_one_process() {
     assert_eq!(bare(at_two, "/healthz").await.status, 200);
     drop((one, two));
     exchange(at_two, &upstreams[1]).await;
+}
+
+/// A host program drops the call when its client has left: the token is spent, so its decision must be made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_dropped_under_way_is_decided_all_the_same() {
+    let upstream = Issuer::start(&[P256.jwk("e1")]);
+    let gate = Arc::<AtomicBool>::default();
+    let answer = Answer::Held(Arc::clone(&gate), keys::jwks(&[P256.jwk("e1")]));
+    upstream.set(JWKS, answer);
+    let (_, address) = free().await;
+    let site = format!("{}replay = \"once\"\n", site(address, &upstream));
+    let mut problems = Problems::new();
+    let settings = config::load_toml(&site, &mut problems).unwrap();
+    let machine = Surroundings::machine();
+    let keys = keys("one");
+    let app = App::build(&settings, Some(keys.as_bytes()), &machine, &mut problems).unwrap();
+    let job = tokens::token(&shapes::gitlab(&upstream.url), &P256, "ES256", "e1");
+    let call = || {
+        let request = http::Request::post("/sts/token").header(JSON.0, JSON.1);
+        let body = json!({ "token": job }).to_string();
+        app.service().call(request.body(body).unwrap())
+    };
+
+    let mut left = call();
+    let fetched = async {
+        while upstream.hits(JWKS) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = &mut left => panic!("it cannot have the keys"),
+        () = fetched => {}
+        () = tokio::time::sleep(PATIENCE) => panic!("no fetch"),
+    }
+    drop(left);
+    gate.store(true, Relaxed);
+    let metrics = async || {
+        let request = http::Request::get("/metrics").body(String::new()).unwrap();
+        let reply = warp::service(app.routes_for(Role::Admin))
+            .call(request)
+            .await
+            .unwrap();
+        let text = reply.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(text.to_vec()).unwrap()
+    };
+    tokio::time::timeout(PATIENCE, async {
+        while !metrics().await.contains("outcome=\"issued\"") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("a count");
+    let again = call().await.unwrap();
+    assert_eq!(again.status(), 403);
+    let body = again.into_body().collect().await.unwrap().to_bytes();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["reason"], "replayed");
 }

@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Frame, SizeHint};
 use tower_service::Service;
@@ -12,7 +13,11 @@ use warp::filters::BoxedFilter;
 use warp::http::Request;
 use warp::reply::Response;
 
+use super::serve::{Progress, ToItsEnd};
+
 /// Every route of an instance; cheap to clone. Requests keep their whole path: mount it without stripping a prefix.
+///
+/// A request that was read whole is decided on also when its future is dropped, as a task of the Tokio runtime.
 ///
 /// A [`Peer`](super::serve::Peer) among the extensions of a request becomes the `remote` of its audit event.
 #[derive(Clone)]
@@ -44,33 +49,58 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let request = request.map(|body| Exclusive(Mutex::new(Box::pin(body))));
-        Box::pin(warp::service(self.0.clone()).call(request))
+        let reading = Reading(Arc::new(AtomicBool::new(request.body().is_end_stream())));
+        let request = request.map(|body| Exclusive {
+            body: Mutex::new(Box::pin(body)),
+            reading: reading.clone(),
+        });
+        let reply = ToItsEnd::new(warp::service(self.0.clone()).call(request), reading);
+        Box::pin(async move { reply.await.0 })
     }
 }
 
 /// warp wants bodies that threads can share, which those of axum are not: behind `&mut` the lock costs nothing.
-struct Exclusive<B>(Mutex<Pin<Box<B>>>);
+struct Exclusive<B> {
+    body: Mutex<Pin<Box<B>>>,
+    reading: Reading,
+}
+
+/// Whether a body was read to its end.
+#[derive(Clone)]
+struct Reading(Arc<AtomicBool>);
+
+impl Progress for Reading {
+    fn is_read(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
+    fn left(&self) {}
+}
 
 impl<B: Body> Body for Exclusive<B> {
     type Data = B::Data;
     type Error = B::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let body = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        body.as_mut().poll_frame(context)
+        let this = self.get_mut();
+        let body = this.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let frame = ready!(body.as_mut().poll_frame(context));
+        if frame.is_none() || body.is_end_stream() {
+            this.reading.0.store(true, Relaxed);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
         body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
         body.size_hint()
     }
 }

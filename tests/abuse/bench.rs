@@ -35,7 +35,8 @@ impl Bench {
         Self::of(Site::new().env("REMINT__LIMITS__MAX_CONNECTIONS", &places))
     }
 
-    fn of(site: Site) -> Self {
+    /// A program with further connectors or clients.
+    pub(crate) fn of(site: Site) -> Self {
         let signed = Authority::new("ca").sign();
         let server = site
             .connector("gitlab", "")
@@ -113,13 +114,15 @@ impl Bench {
 
     /// The value of one sample.
     pub(crate) fn metric(&self, name: &str) -> u64 {
+        self.sample(name).unwrap_or_else(|| panic!("no {name}"))
+    }
+
+    /// The value of a sample that may not be there yet.
+    pub(crate) fn sample(&self, name: &str) -> Option<u64> {
         let text = http::send(self.admin, "GET", "/metrics", &[], b"");
-        let text = text.text();
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.unwrap_or_else(|| panic!("no {name} in {text}"))
-            .trim()
-            .parse()
-            .unwrap()
+        let mut lines = text.text().lines();
+        let value = lines.find_map(|line| line.strip_prefix(name))?;
+        Some(value.trim().parse().unwrap())
     }
 
     /// How many connections were closed for `reason`.

@@ -14,6 +14,7 @@
 mod support;
 
 mod bench;
+mod carried;
 mod floods;
 mod resets;
 mod slow;

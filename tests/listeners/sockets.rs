@@ -97,16 +97,16 @@ fn of_two_starts_at_once_exactly_one_serves() {
     let socket = site.unix("main.sock");
     for round in 0..ROUNDS {
         let starts = [(); 2].map(|()| Starting::begin(site.remint(&["serve"])));
-        let mut served = None;
-        let mut refused = Vec::new();
+        let mut winner = None;
+        let mut losers = Vec::new();
         for start in starts {
             match start.outcome() {
-                Ok(server) => assert!(served.replace(server).is_none(), "both serve ({round})"),
-                Err(error) => refused.push(error),
+                Ok(server) => assert!(winner.replace(server).is_none(), "both serve ({round})"),
+                Err(error) => losers.push(error),
             }
         }
-        let server = served.unwrap_or_else(|| panic!("neither serves ({round}): {refused:?}"));
-        let [error] = refused.try_into().unwrap();
+        let server = winner.unwrap_or_else(|| panic!("neither serves ({round}): {losers:?}"));
+        let [error] = losers.try_into().unwrap();
         assert!(
             error.contains("server.listen: cannot listen on unix:")
                 && (error.contains("another program listens on it")

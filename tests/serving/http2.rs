@@ -11,6 +11,7 @@ use remint::http::serve::{Closed, Drained, Limits};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::server::{Client, GET, LONG, SHORT, Server, lax, soon};
 
@@ -238,6 +239,68 @@ async fn whoever_only_takes_back_is_cut_off() {
     assert!(taken_back > 100, "{taken_back}");
     assert_eq!(server.counts.closed(Closed::Resets), 1);
     assert_eq!(Two::connect(server.addr).await.ask("/hello").await.0, 200);
+}
+
+/// Once it was read, a request goes on without its client, and still counts against the limit of all connections and
+/// for the place of its own.
+#[tokio::test]
+async fn requests_that_are_taken_back_under_way_still_count() {
+    let server = Server::start(Limits {
+        max_connections: 3,
+        ..lax()
+    })
+    .await;
+    let mut third = Two::connect(server.addr).await;
+    for requests in [51, 50] {
+        let mut two = Two::connect(server.addr).await;
+        for _ in 0..requests {
+            let (reply, mut stream) = two.send("/gate", true).await;
+            server.at_the_gate().await;
+            stream.send_reset(Reason::CANCEL);
+            drop(reply);
+        }
+        // The resets have come when this is answered.
+        assert_eq!(two.ask("/hello").await.0, 200);
+        two.end().await.unwrap();
+    }
+    // Beyond the first of each connection, 99 count.
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        waiting.push(third.send("/gate", true).await.0);
+        server.at_the_gate().await;
+    }
+    let (refused, _) = third.send("/hello", true).await;
+    assert_eq!(reset(refused).await, Some(Reason::REFUSED_STREAM));
+    assert_eq!(server.counts.refused(), 1);
+    assert_eq!(server.counts.open(), 3, "their places are taken");
+    server.gate.add_permits(51 + 50 + 2);
+    for reply in waiting {
+        assert_eq!(soon(reply).await.unwrap().status(), 200);
+    }
+    soon(async {
+        while server.counts.open() > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(third.ask("/hello").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_what_its_client_has_left() {
+    let server = Server::start(lax()).await;
+    let mut two = Two::connect(server.addr).await;
+    let (reply, mut stream) = two.send("/gate", true).await;
+    server.at_the_gate().await;
+    stream.send_reset(Reason::CANCEL);
+    drop((reply, stream));
+    two.end().await.unwrap();
+    let gate = Arc::clone(&server.gate);
+    let mut ended = server.shut_down();
+    // A connection is closed by now, where it has nothing to do.
+    assert!(timeout(SHORT, &mut ended).await.is_err());
+    gate.add_permits(1);
+    assert_eq!(soon(ended).await.unwrap(), Drained { abandoned: 0 });
 }
 
 #[tokio::test]

@@ -126,7 +126,9 @@ async fn serve<I, S, B>(
         Ok(Ok(true)) => {
             let http = &protocols.http2;
             let served = Box::pin(two::run(io, origin, http, service, &activity, timer));
-            return count(&served.await, &activity);
+            count(&served.await, &activity);
+            // What goes on without its client keeps its place.
+            return requests_end(&activity).await;
         }
         Ok(Err(_)) => (io, End::Failed),
         Err(end) => (io, end),
@@ -134,6 +136,19 @@ async fn serve<I, S, B>(
     count(&end, &activity);
     let (io, refused) = io.into_parts();
     close(io, end, refused, &activity).await;
+}
+
+/// Waits until no request is with the service any more.
+async fn requests_end(activity: &Activity) {
+    poll_fn(|cx| {
+        activity.poll_evicted(cx.waker());
+        if activity.in_flight() == 0 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// The output of `work`, unless the connection has to end before.

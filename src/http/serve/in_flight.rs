@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::MOST_STREAMS;
 use super::activity::Activity;
+use super::to_its_end::Progress;
 
-/// One HTTP/2 request, from its head to the last byte of its reply.
+/// One HTTP/2 request, from its head to the last byte of its reply, or to its decision where its client has left.
 pub(super) struct InFlight {
     activity: Arc<Activity>,
     number: u64,
@@ -19,6 +21,10 @@ impl InFlight {
     /// The only request of its connection is never one too many: places for connections are limited, too.
     pub(super) fn begin(activity: &Arc<Activity>, has_body: bool) -> Option<Self> {
         let streams = activity.streams().filter(|_| !activity.is_spent())?;
+        if streams.carried() > MOST_STREAMS as usize {
+            activity.shared().counts.refuse();
+            return None;
+        }
         let is_counted = streams.open() > 0;
         if is_counted && !activity.shared().open_request() {
             return None;
@@ -43,6 +49,21 @@ impl InFlight {
             activity: Arc::clone(&self.activity),
             number: self.number,
         }
+    }
+}
+
+impl Progress for InFlight {
+    fn is_read(&self) -> bool {
+        let streams = self.activity.streams();
+        streams.is_some_and(|streams| streams.is_read(self.number))
+    }
+
+    fn left(&self) {
+        if let Some(streams) = self.activity.streams() {
+            streams.carry(self.number);
+        }
+        // It may have been one too many.
+        self.activity.wake();
     }
 }
 

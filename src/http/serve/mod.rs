@@ -20,6 +20,7 @@ mod room;
 mod shared;
 mod streams;
 mod tls;
+mod to_its_end;
 mod two;
 mod unix;
 
@@ -47,6 +48,7 @@ use connection::Protocols;
 pub(in crate::http) use host::is_host;
 use listen::{Accepted, Acceptor};
 use room::Room;
+pub(in crate::http) use to_its_end::{Progress, ToItsEnd};
 
 /// Any error, as hyper takes it from services and bodies.
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

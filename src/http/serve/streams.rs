@@ -23,6 +23,8 @@ struct State {
     bodies: BTreeSet<u64>,
     /// Since when the replies wait that their client has not taken yet, the oldest first.
     replies: BTreeMap<u64, u64>,
+    /// Those whose client has taken them back, and whose decision goes on.
+    carried: BTreeSet<u64>,
     ended: u64,
     taken_back: u64,
 }
@@ -37,6 +39,7 @@ impl Streams {
             next: 0,
             bodies: BTreeSet::new(),
             replies: BTreeMap::new(),
+            carried: BTreeSet::new(),
             ended: 0,
             taken_back: 0,
         }))
@@ -66,6 +69,23 @@ impl Streams {
         state.replies.insert(number, now);
     }
 
+    /// Whether nobody waits for more of its body.
+    pub(super) fn is_read(&self, number: u64) -> bool {
+        !self.state().bodies.contains(&number)
+    }
+
+    /// Its client has taken it back, and it goes on.
+    pub(super) fn carry(&self, number: u64) {
+        let mut state = self.state();
+        state.carried.insert(number);
+        state.taken_back += 1;
+    }
+
+    /// How many go on without their client.
+    pub(super) fn carried(&self) -> usize {
+        self.state().carried.len()
+    }
+
     /// It is over, with its reply or without.
     pub(super) fn end(&self, number: u64, now: u64) {
         let mut state = self.moving(now);
@@ -73,7 +93,7 @@ impl Streams {
         state.bodies.remove(&number);
         if state.replies.remove(&number).is_some() {
             state.ended += 1;
-        } else {
+        } else if !state.carried.remove(&number) {
             state.taken_back += 1;
         }
     }

@@ -23,6 +23,7 @@ use super::body::{ReplyBody, Replying, RequestBody};
 use super::connection::{End, poll_overdue};
 use super::in_flight::InFlight;
 use super::io::Watched;
+use super::to_its_end::ToItsEnd;
 use super::{BoxError, Origin};
 
 /// Serves the requests on `io`, whose preface is still to be read; says how that ended.
@@ -134,8 +135,11 @@ where
         let mut request = request.map(|body| RequestBody::until(body, deadline, &stream));
         origin.mark(&mut request);
         let reply = service.call(request);
+        let reply = async move { reply.await.map_err(Into::into) };
+        let reply = ToItsEnd::new(reply, stream);
         async move {
-            let mut reply = reply.await.map_err(Into::into)?;
+            let (reply, stream) = reply.await;
+            let mut reply: Response<B> = reply?;
             if let (true, Some(length)) = (is_head, reply.body().size_hint().exact()) {
                 // hyper says it only where the body follows.
                 let headers = reply.headers_mut();

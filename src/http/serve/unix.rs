@@ -101,7 +101,7 @@ impl Lock {
                 .truncate(false)
                 .mode(0o600)
                 .open(&path)
-                .map_err(|error| advice(&error))?;
+                .map_err(|error| advice(socket, &error))?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
@@ -112,7 +112,7 @@ impl Lock {
                 }
             }
             // The one that had it before has removed its file, and a third one may have made a new one.
-            let own = file.metadata().map_err(|error| advice(&error))?;
+            let own = file.metadata().map_err(|error| advice(socket, &error))?;
             let is_own = |found: fs::Metadata| (found.dev(), found.ino()) == (own.dev(), own.ino());
             if fs::symlink_metadata(&path).is_ok_and(is_own) {
                 return Ok(Self { path, _file: file });
