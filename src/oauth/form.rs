@@ -51,7 +51,10 @@ impl<'a> Form<'a> {
         pairs.retain(|(_, value)| !value.is_empty());
         Ok(Self {
             pairs,
-            is_braced: body.trim_ascii_start().starts_with(b"{"),
+            // curl's --data-urlencode encodes the brace.
+            is_braced: [&b"{"[..], b"%7B"]
+                .iter()
+                .any(|brace| body.trim_ascii_start().starts_with(brace)),
         })
     }
 

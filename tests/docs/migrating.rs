@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::running::{Running, demo, serve};
+use super::tables::rows;
 use super::world::get;
 use super::{bash, block, blocks, claims, executable, page, swap, text, yaml};
 
@@ -101,6 +102,29 @@ fn every_site_of_the_pages_passes_check_without_a_warning() {
             report.ends_with("0 errors, 0 warnings\n"),
             "{toml}\n{report}"
         );
+    }
+}
+
+#[test]
+fn the_keys_that_the_pages_name_exist() {
+    let known = remint::config::known_keys();
+    let is_key = |word: &str| known.iter().any(|key| key.rsplit('.').next() == Some(word));
+    let tables = [
+        (PROXY, ["## Settings"].as_slice()),
+        (DEX, &["## Settings", "### Connectors", "### Clients"]),
+    ];
+    for (name, headings) in tables {
+        let page = page(name);
+        for row in headings.iter().flat_map(|heading| rows(&page, heading)) {
+            let words = row[1].split('`').skip(1).step_by(2);
+            // Others are headings, commands, or whole lines.
+            let names =
+                words.filter(|word| word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            let unknown: Vec<_> = names
+                .filter(|word| !is_key(word) && *word != "sub")
+                .collect();
+            assert!(unknown.is_empty(), "{name} names {unknown:?} in {row:?}");
+        }
     }
 }
 

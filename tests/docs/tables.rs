@@ -10,7 +10,7 @@ use super::world::get;
 use super::{bash, page, readme, site, swap, text};
 
 /// The rows of every table under headings that start with `heading`, each as its cells.
-fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
+pub(super) fn rows(page: &str, heading: &str) -> Vec<Vec<String>> {
     let section = section(page, heading);
     let lines = section.lines().filter(|line| line.starts_with("| "));
     let cells = |line: &str| {

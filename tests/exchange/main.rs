@@ -17,6 +17,7 @@ mod conditions;
 mod documents;
 mod helpful;
 mod minted;
+mod near_misses;
 mod odd_bodies;
 mod order;
 mod parameters;
