@@ -1,4 +1,4 @@
-//! Checking a syntax tree, and rewriting it so that evaluating it is fast and bounded.
+//! Checking a syntax tree: its names, its calls, its depth; and compiling its patterns.
 
 use cel::IdedExpr;
 use cel::common::ast::{
@@ -16,9 +16,9 @@ const DEEPEST_TREE: usize = 80;
 /// How deep comprehensions may nest.
 const DEEPEST_LOOP: usize = 2;
 /// What the parser calls the result that a comprehension gathers.
-const RESULT: &str = "@result";
+pub(super) const RESULT: &str = "@result";
 /// What the parser calls the variable of a comprehension that only binds a name (`optMap`).
-const UNUSED: &str = "#unused";
+pub(super) const UNUSED: &str = "#unused";
 
 /// What was learnt of a tree.
 pub(super) struct Checked {
@@ -30,13 +30,12 @@ pub(super) struct Checked {
     pub(super) reads: Reads,
 }
 
-/// Checks every name, call and bound of `tree`, and puts the functions of [`guard`] in.
+/// Checks every name, call and bound of `tree`, and compiles its patterns.
 pub(super) fn check(tree: &mut IdedExpr, kind: Kind) -> Result<Checked, CompileError> {
     let mut checker = Checker {
         kind,
         variables: Vec::new(),
         loops: 0,
-        nodes: 0,
         found: Checked {
             patterns: Vec::new(),
             reads_audience: false,
@@ -44,10 +43,6 @@ pub(super) fn check(tree: &mut IdedExpr, kind: Kind) -> Result<Checked, CompileE
         },
     };
     checker.visit(tree, 0)?;
-    if kind == Kind::Claim {
-        let output = internal(guard::OUTPUT);
-        wrap(tree, guard::GIVE, vec![output]);
-    }
     Ok(checker.found)
 }
 
@@ -64,13 +59,11 @@ struct Checker {
     kind: Kind,
     variables: Vec<String>,
     loops: usize,
-    nodes: i64,
     found: Checked,
 }
 
 impl Checker {
     fn visit(&mut self, expr: &mut IdedExpr, depth: usize) -> Result<(), CompileError> {
-        self.nodes += 1;
         if depth > DEEPEST_TREE {
             return Err(CompileError::new(format!(
                 "it nests or chains more than {DEEPEST_TREE} operators: split it into several conditions"
@@ -146,7 +139,6 @@ impl Checker {
         if names::is_root(name, self.kind) {
             names::check_field(name, field)?;
         }
-        self.nodes += 1;
         self.visit_name(name, Some(field))
     }
 
@@ -159,32 +151,14 @@ impl Checker {
                 self.visit_member(operand, string_literal(key), depth)?;
                 self.visit(key, depth)
             }
-            operators::ADD => self.visit_add(call, depth),
             name if is_operator(name) => self.visit_all(&mut call.args, depth),
             _ => self.visit_function(call, depth),
         }
     }
 
-    /// `@result + [item]` keeps its shape, which the evaluator knows; any other sum is metered.
-    fn visit_add(&mut self, call: &mut CallExpr, depth: usize) -> Result<(), CompileError> {
-        self.visit_all(&mut call.args, depth)?;
-        let gathers = matches!(call.args.first(), Some(IdedExpr { expr: Node::Ident(name), .. }) if name == RESULT);
-        if !gathers {
-            guard::ADD.clone_into(&mut call.func_name);
-            call.args.push(internal(guard::METER));
-        } else if let Some(Node::List(list)) = call.args.get_mut(1).map(|arg| &mut arg.expr) {
-            for item in &mut list.elements {
-                let meter = internal(guard::METER);
-                wrap(item, guard::ITEM, vec![meter]);
-            }
-        }
-        Ok(())
-    }
-
     fn visit_function(&mut self, call: &mut CallExpr, depth: usize) -> Result<(), CompileError> {
         let count = call.args.len();
-        let namespace = call.target.as_ref().map(|target| &target.expr);
-        if matches!(namespace, Some(Node::Ident(name)) if name == names::OPTIONAL) {
+        if is_optional_namespace(call) {
             names::check_optional(&call.func_name, count)?;
             return self.visit_all(&mut call.args, depth);
         }
@@ -220,8 +194,7 @@ impl Checker {
         if let Some(target) = call.target.take() {
             call.args.insert(0, *target);
         }
-        let name = internal(&name);
-        call.args.push(name);
+        call.args.push(guard::internal(&name));
         Ok(())
     }
 
@@ -241,22 +214,11 @@ impl Checker {
                 "its comprehensions (all, exists, map, filter) nest more than {DEEPEST_LOOP} deep: compute a claim upstream instead"
             )));
         }
-        let before = self.nodes;
         self.declare(&comprehension.iter_var)?;
         self.visit(&mut comprehension.loop_cond, depth)?;
         self.visit(&mut comprehension.loop_step, depth)?;
         self.variables.pop();
         self.loops -= 1;
-        let cost = IdedExpr {
-            id: 0,
-            expr: Node::Literal(LiteralValue::Int((self.nodes - before).into())),
-        };
-        let meter = internal(guard::METER);
-        wrap(
-            &mut comprehension.iter_range,
-            guard::RANGE,
-            vec![cost, meter],
-        );
         self.visit(&mut comprehension.result, depth)
     }
 
@@ -283,23 +245,10 @@ impl Checker {
     }
 }
 
-/// The node of a name that begins with `@`.
-fn internal(name: &str) -> IdedExpr {
-    IdedExpr {
-        id: 0,
-        expr: Node::Ident(name.to_owned()),
-    }
-}
-
-/// Puts `expr` into a call: `function(expr, arguments...)`.
-fn wrap(expr: &mut IdedExpr, function: &str, arguments: Vec<IdedExpr>) {
-    let inner = std::mem::take(expr);
-    expr.id = inner.id;
-    expr.expr = Node::Call(CallExpr {
-        func_name: function.to_owned(),
-        target: None,
-        args: std::iter::once(inner).chain(arguments).collect(),
-    });
+/// Whether a call is one of `optional.of` and its like, whose target is no value.
+pub(super) fn is_optional_namespace(call: &CallExpr) -> bool {
+    let target = call.target.as_ref().map(|target| &target.expr);
+    matches!(target, Some(Node::Ident(name)) if name == names::OPTIONAL)
 }
 
 /// Operators have names that no source can spell.

@@ -5,11 +5,10 @@ use std::fmt;
 use cel::IdedExpr;
 use cel::common::ast::{Expr as Node, LiteralValue};
 
-use super::check;
 use super::context::Root;
 use super::pattern::Pattern;
 use super::reads::Reads;
-use super::source;
+use super::{charges, check, guard, source};
 
 /// Where an expression stands: it decides which names it sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +48,11 @@ impl Expr {
         source::on_large_stack(source, || {
             let mut tree = source::parse(root.env(), source, kind)?;
             let checked = check::check(&mut tree, kind)?;
+            charges::put_into(&mut tree);
+            if kind == Kind::Claim {
+                let output = guard::internal(guard::OUTPUT);
+                guard::wrap(&mut tree, guard::GIVE, vec![output]);
+            }
             Ok(Self {
                 always: matches!(&tree.expr, Node::Literal(LiteralValue::Boolean(it)) if *it.inner()),
                 source: source.to_owned(),

@@ -2,25 +2,34 @@
 
 use std::any::Any;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use cel::common::ast::{CallExpr, Expr as Node};
 use cel::common::types::{
-    CelBool, CelBytes, CelInt, CelList, CelMap, CelNull, CelString, DYN_TYPE, Type,
+    CelBool, CelDouble, CelInt, CelList, CelMap, CelNull, CelString, DYN_TYPE, Type,
 };
 use cel::common::value::{CowVal, StaticVal, Val};
 use cel::context::VariableResolver;
-use cel::{DeclarationError, Env, ExecutionError};
+use cel::{DeclarationError, Env, ExecutionError, IdedExpr};
 use serde_json::Value;
 
+use super::meter::{self, COPYING, Meter, PARSING};
 use super::pattern::Pattern;
 use super::value;
 
-/// `@matches(value, @p0)`: a pattern compiled beforehand. `@` cannot be written in a source.
+/// `@matches(value, @p0, @meter)`: a pattern compiled beforehand. `@` cannot be written in a source.
 pub(super) const MATCHES: &str = "@matches";
-/// `@range(list, cost, @meter)`: the list or map of a comprehension.
+/// `@range(list, cost, @meter)`: the list or map of a comprehension, and what a round costs.
 pub(super) const RANGE: &str = "@range";
-/// `@item(value, @meter)`: what a comprehension keeps.
-pub(super) const ITEM: &str = "@item";
+/// `@read(value, @meter)`: a value that is then read or compared as a whole.
+pub(super) const READ: &str = "@read";
+/// `@copy(value, @meter)`: a value that is then copied and kept.
+pub(super) const COPY: &str = "@copy";
+/// `@parse(value, @meter)`: a value that is then parsed.
+pub(super) const PARSE: &str = "@parse";
+/// `@key(value, @meter)`: what a list or map is indexed with.
+pub(super) const KEY: &str = "@key";
+/// `@equals(a, b, @meter)`: `a == b`.
+pub(super) const EQUALS: &str = "@equals";
 /// `@add(a, b, @meter)`: `a + b`.
 pub(super) const ADD: &str = "@add";
 /// `@give(value, @output)`: the value of a computed claim.
@@ -34,8 +43,6 @@ pub(super) const PATTERN: &str = "@p";
 
 /// Elements that a comprehension may go over.
 const MOST_ELEMENTS: i64 = 1000;
-/// Nodes visited in comprehensions and bytes made that one evaluation may cost: some 20 ms at worst.
-const MOST_WORK: u64 = 300_000;
 
 static METER_TYPE: Type = Type::new_unspecified_type("meter");
 static PATTERN_TYPE: Type = Type::new_unspecified_type("pattern");
@@ -44,11 +51,34 @@ static OUTPUT_TYPE: Type = Type::new_unspecified_type("output");
 /// Adds the functions to `env`.
 pub(super) fn declare(env: &mut Env) -> Result<(), DeclarationError> {
     let any = |n: usize| (0..n).map(|_| DYN_TYPE).collect();
-    env.add_overload(MATCHES, MATCHES, any(2), matches)?;
+    env.add_overload(MATCHES, MATCHES, any(3), matches)?;
     env.add_overload(RANGE, RANGE, any(3), range)?;
-    env.add_overload(ITEM, ITEM, any(2), item)?;
+    env.add_overload(READ, READ, any(2), charged::<1>)?;
+    env.add_overload(COPY, COPY, any(2), charged::<COPYING>)?;
+    env.add_overload(PARSE, PARSE, any(2), charged::<PARSING>)?;
+    env.add_overload(KEY, KEY, any(2), key)?;
+    env.add_overload(EQUALS, EQUALS, any(3), equals)?;
     env.add_overload(ADD, ADD, any(3), add)?;
     env.add_overload(GIVE, GIVE, any(2), give)
+}
+
+/// The node of a name that begins with `@`.
+pub(super) fn internal(name: &str) -> IdedExpr {
+    IdedExpr {
+        id: 0,
+        expr: Node::Ident(name.to_owned()),
+    }
+}
+
+/// Puts `expr` into a call: `function(expr, arguments...)`.
+pub(super) fn wrap(expr: &mut IdedExpr, function: &str, arguments: Vec<IdedExpr>) {
+    let inner = std::mem::take(expr);
+    expr.id = inner.id;
+    expr.expr = Node::Call(CallExpr {
+        func_name: function.to_owned(),
+        target: None,
+        args: std::iter::once(inner).chain(arguments).collect(),
+    });
 }
 
 /// What the names that begin with `@` stand for during one evaluation.
@@ -82,35 +112,14 @@ impl VariableResolver for Internals<'_> {
     }
 }
 
-/// What is left of [`MOST_WORK`] in one evaluation.
-#[derive(Debug)]
-pub(super) struct Meter(AtomicU64);
-
 /// Where the value of a computed claim is put: straight from CEL to JSON, so that nothing is lost between.
 #[derive(Debug, Default)]
 pub(super) struct Output(Mutex<Option<Result<Value, String>>>);
-
-impl Default for Meter {
-    fn default() -> Self {
-        Self(AtomicU64::new(MOST_WORK))
-    }
-}
 
 impl Output {
     /// The value, or why it has no place in a token; `None` if evaluation never got to it.
     pub(super) fn into_inner(self) -> Option<Result<Value, String>> {
         self.0.into_inner().ok().flatten()
-    }
-}
-
-impl Meter {
-    fn charge(&self, work: u64) -> Result<(), ExecutionError> {
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(work)
-            })
-            .map(drop)
-            .map_err(|_| ExecutionError::function_error(METER, "it is too much work to evaluate"))
     }
 }
 
@@ -148,7 +157,7 @@ internal_value!(Output, OUTPUT_TYPE);
 internal_value!(Pattern, PATTERN_TYPE);
 
 fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [value, pattern] = arguments(args)?;
+    let [value, pattern, meter] = arguments(args)?;
     let Some(pattern) = pattern.downcast_ref::<Pattern>() else {
         return Err(misused());
     };
@@ -156,13 +165,8 @@ fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Executio
         let types = vec![value.get_type().name().to_owned(), "string".to_owned()];
         return Err(ExecutionError::no_such_overload(pattern.function(), types));
     };
-    match pattern.is_match(text.inner()) {
-        Some(matched) => Ok(CowVal::owned(CelBool::from(matched))),
-        None => Err(ExecutionError::function_error(
-            pattern.function(),
-            "the value is too long",
-        )),
-    }
+    let matched = pattern.is_match(text.inner(), meter_of(&meter)?)?;
+    Ok(CowVal::owned(CelBool::from(matched)))
 }
 
 fn range<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
@@ -184,14 +188,38 @@ fn range<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionE
     let cost = cost
         .downcast_ref::<CelInt>()
         .map_or(1, |cost| *cost.inner());
-    meter_of(&meter)?.charge(elements.saturating_mul(cost).unsigned_abs())?;
+    let rounds = elements.saturating_mul(cost).unsigned_abs();
+    // Each element is copied into the variable.
+    meter_of(&meter)?.charge(|| rounds.saturating_add(meter::weight(list.as_ref())))?;
     Ok(list)
 }
 
-fn item<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+/// Hands the value on, for so many times its weight.
+fn charged<'b, 'v, const TIMES: u64>(
+    args: Vec<CowVal<'b, 'v>>,
+) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let [value, meter] = arguments(args)?;
-    meter_of(&meter)?.charge(weight(value.as_ref()))?;
+    meter_of(&meter)?.charge(|| meter::weight(value.as_ref()).saturating_mul(TIMES))?;
     Ok(value)
+}
+
+/// A fraction is no key of anything, but the evaluator copies the whole list into the error that says so.
+fn key<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let [value, meter] = arguments(args)?;
+    meter_of(&meter)?.charge(|| meter::weight(value.as_ref()))?;
+    match value.downcast_ref::<CelDouble>() {
+        Some(number) if number.inner().fract() != 0.0 => Err(ExecutionError::UnsupportedIndex(
+            cel::Value::Float(*number.inner()),
+            cel::Value::Null,
+        )),
+        _ => Ok(value),
+    }
+}
+
+fn equals<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let [left, right, meter] = arguments(args)?;
+    meter_of(&meter)?.charge(|| meter::of_comparing(left.as_ref(), right.as_ref()))?;
+    Ok(CowVal::owned(CelBool::from(left == right)))
 }
 
 fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
@@ -200,12 +228,15 @@ fn add<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionErr
         let name = |value: &CowVal<'_, '_>| value.get_type().name().to_owned();
         ExecutionError::no_such_overload("_+_", vec![name(&left), name(&right)])
     };
+    meter_of(&meter)?.charge(|| {
+        let both = meter::weight(left.as_ref()).saturating_add(meter::weight(right.as_ref()));
+        both.saturating_mul(COPYING)
+    })?;
     let sum = left.as_adder().ok_or_else(types)?.add(right.as_ref());
     let sum = sum.map_err(|e| match e {
         ExecutionError::UnsupportedBinaryOperator(..) => types(),
         e => e,
     })?;
-    meter_of(&meter)?.charge(weight(sum.as_ref()))?;
     Ok(CowVal::Owned(sum.into_owned()))
 }
 
@@ -216,30 +247,6 @@ fn give<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionEr
         *slot = Some(value::to_json(value.as_ref()));
     }
     Ok(CowVal::owned(CelNull))
-}
-
-/// The size of a value in bytes and elements.
-fn weight(value: &dyn Val) -> u64 {
-    let length = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-    if let Some(text) = value.downcast_ref::<CelString<'_>>() {
-        1 + length(text.inner().len())
-    } else if let Some(bytes) = value.downcast_ref::<CelBytes<'_>>() {
-        1 + length(bytes.inner().len())
-    } else if let Some(list) = value.downcast_ref::<CelList<'_>>() {
-        1 + list
-            .inner()
-            .iter()
-            .map(|item| weight(item.as_ref()))
-            .sum::<u64>()
-    } else if let Some(map) = value.downcast_ref::<CelMap<'_>>() {
-        1 + map
-            .inner()
-            .values()
-            .map(|item| 16 + weight(item.as_ref()))
-            .sum::<u64>()
-    } else {
-        8
-    }
 }
 
 fn arguments<'b, 'v, const N: usize>(
@@ -296,33 +303,32 @@ mod tests {
                 "{why}"
             );
         }
-        assert!(compute(&list(1001), "size(claims.l.filter(x, true))").is_err());
+        let why = compute(&list(1001), "size(claims.l.filter(x, true))").unwrap_err();
+        assert!(
+            why.starts_with("a comprehension goes over at most"),
+            "{why}"
+        );
         let map: Map<_, _> = (0..1001).map(|n| (n.to_string(), json!(n))).collect();
-        assert!(matches!(
-            holds(&json!({"m": map}), "claims.m.exists(k, false)"),
-            Verdict::Fails(_)
-        ));
-        for source in [
-            "claims.l.all(x, claims.l.exists(y, x + y < 0))",
-            "size(claims.l.map(x, claims.l.map(y, x))) > 0",
-            "size(claims.l.map(x, claims.s)) > 0",
-            "claims.l.map(x, claims.s + claims.s).size() > 0",
-            "claims.l.map(x, [claims, claims]).size() > 0",
-            "(claims.l + claims.l).all(x, true)",
-        ] {
-            let verdict = holds(&list(1000), source);
-            assert!(
-                matches!(verdict, Verdict::Fails(_)),
-                "{source}: {verdict:?}"
-            );
-        }
+        let map = json!({ "m": map });
+        let Verdict::Fails(why) = holds(&map, "claims.m.exists(k, k == '7')") else {
+            panic!("a map of 1001 entries is gone over");
+        };
+        assert!(
+            why.starts_with("a comprehension goes over at most"),
+            "{why}"
+        );
+        let Verdict::Fails(why) = holds(&list(1000), "(claims.l + claims.l).all(x, true)") else {
+            panic!("a list of 2000 elements is gone over");
+        };
+        assert!(
+            why.starts_with("a comprehension goes over at most"),
+            "{why}"
+        );
         assert!(
             compute(&list(1), "claims.s + claims.s + claims.s")
                 .unwrap_err()
                 .contains("larger than")
         );
-        let doubling = format!("{}claims.s{}", "[1, 2].map(x, ", ")");
-        assert!(compute(&list(1), &doubling).is_ok());
     }
 
     #[test]
@@ -340,47 +346,5 @@ mod tests {
             .unwrap()
             .join()
             .unwrap();
-    }
-
-    /// One expression a line, at the edges of what the functions take.
-    const EDGES: &str = r#"
-        -claims.min; claims.min / -1; claims.min % -1; claims.max + 1; claims.min - 1; claims.max * 2
-        claims.u + 1u; 0u - 1u; claims.u * 2u; 1 % 0; 1u / 0u; -claims.u; claims.min == -9223372036854775808
-        int(1e300); int(-9223372036854775808.0); uint(-1); uint(1e300); int(claims.u); int('x'); double(''); uint('')
-        bool('x'); string(b'\xff'); bytes(claims.s); claims.s[0]; claims.l[0]; claims.l[-1]; claims.l[1.5]
-        claims.l[1e300]; [1][18446744073709551615u]; 0x7fffffffffffffff; -0x8000000000000000; 1e-400; b'\377'
-        timestamp('0001-01-01T00:00:00Z').getFullYear('-23:59'); timestamp('0001-01-01T00:00:00Z').getDayOfYear('-23:59')
-        timestamp('9999-12-31T23:59:59Z').getDayOfYear('+23:59'); timestamp('0001-01-01T00:00:00Z').getHours('No/Land')
-        timestamp('9999-12-31T23:59:59Z').getFullYear('Pacific/Kiritimati'); timestamp(0).getDate('é:é'); timestamp('')
-        timestamp(0).getDate(':'); timestamp(0).getDate(''); timestamp(0).getDate('99999999999:0'); timestamp(claims.max)
-        timestamp('2016-12-31T23:59:60Z').getSeconds(); timestamp('9999-12-31T23:59:59Z') + duration('292y')
-        timestamp(claims.min); timestamp('9999-12-31T23:59:59Z') + duration('2562047h'); string(timestamp(0))
-        timestamp('0001-01-01T00:00:00Z') - duration('2562047h'); timestamp('0001-01-01T00:00:00+23:59')
-        timestamp('9999-12-31T23:59:59Z') - timestamp('0001-01-01T00:00:00Z'); string(duration('-9223372036.8s'))
-        duration('--1e300h'); duration('1e308h1e308h'); duration('-1e308h-1e308h'); duration('nanh'); duration('infs')
-        duration(''); duration('-'); duration('0'); duration('9223372036.854775807s') + duration('1s'); duration('1é')
-        claims.nil < 1; claims.nil + claims.nil; claims == claims; claims < claims; !claims.s; null in claims
-        {'a': 1, 'a': 2}; {1.5: 1}; {null: 1}; {[]: 1}; 1 in claims.s; claims in claims; 1.5 in claims; '' in ''
-        claims.s in null; claims.nil.exists(x, true); claims.s.all(x, true); claims.l.exists_one(x, x); size(1)
-        type(type(1)); dyn(claims); optional.none().value(); optional.of(claims); [?optional.none()]; string
-        {?'a': optional.none()}; optional.of(1).or(2); optional.none().optMap(x, 1 / 0); optional.ofNonZeroValue(0)
-        claims.?s.?t; claims[?1]; claims.e.matches(''); glob(claims.e, '**'); claims.e.startsWith(claims.s)
-        [1, 2].map(x, x, x); [1].exists(x, x); [1].filter(x, 1); [1].map(x, [x].map(x, x)); 1 ? 2 : 3; true ? 1 / 0 : 2
-        [1] + {'a': 1}; claims.l + claims; b'a' + b'b'; double(claims.u) == claims.u; r'\' + "\U0010FFFF"
-    "#;
-
-    #[test]
-    fn nothing_panics_at_the_edges() {
-        let claims = json!({
-            "min": i64::MIN, "max": i64::MAX, "u": u64::MAX, "s": "é", "e": "", "nil": null, "l": []
-        });
-        for source in EDGES
-            .split([';', '\n'])
-            .map(str::trim)
-            .filter(|s| !s.is_empty())
-        {
-            let _ = holds(&claims, source);
-            let _ = compute(&claims, source);
-        }
     }
 }

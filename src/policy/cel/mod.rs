@@ -1,11 +1,15 @@
 //! Conditions and computed claims in CEL: compiled and checked once, evaluated within bounds on each request.
 
+mod charges;
 mod check;
 mod compile;
 mod context;
+#[cfg(test)]
+mod edges;
 mod explain;
 mod glob;
 mod guard;
+mod meter;
 mod names;
 mod operands;
 mod path;
@@ -14,6 +18,8 @@ mod reads;
 mod scope;
 mod source;
 mod value;
+#[cfg(test)]
+mod worst;
 
 pub use compile::{CompileError, Expr, Kind};
 pub use context::Root;

@@ -84,11 +84,9 @@ fn read<'e>(operand: &'e IdedExpr, patterns: &'e [Pattern]) -> Option<Operand<'e
             claim(call.target.as_ref()?)?,
             Test::BeginsWith(string_literal(prefix)?),
         ),
-        (guard::MATCHES, [value, _]) => {
-            let Pattern::Glob(glob) = pattern(call, patterns)? else {
-                return None;
-            };
-            (claim(value)?, Test::BeginsWith(glob.prefix()))
+        (guard::MATCHES, [value, ..]) => {
+            let beginning = pattern(call, patterns)?.prefix()?;
+            (claim(value)?, Test::BeginsWith(beginning))
         }
         _ => return None,
     };

@@ -7,7 +7,7 @@ use cel::common::value::Val;
 use cel::context::Context;
 
 use super::check::string_literal;
-use super::{names, value};
+use super::{guard, names, value};
 
 /// A field that the source names in full: `claims.a.b`, `claims['a']`, `client.id`.
 #[derive(Debug, PartialEq)]
@@ -128,6 +128,7 @@ fn path(expr: &IdedExpr) -> Option<Path<'_>> {
                     fields.push(string_literal(key)?);
                     expr = operand;
                 }
+                (guard::READ, [operand, _]) => expr = operand,
                 _ => return None,
             },
             _ => return None,

@@ -11,7 +11,7 @@ use super::compile::Expr;
 use super::context::Root;
 use super::guard::Internals;
 use super::reads::Reads;
-use super::{explain, names, value};
+use super::{explain, meter, names, value};
 use crate::jose::Members;
 
 /// What a condition sees as `client`.
@@ -43,6 +43,14 @@ pub enum Verdict {
     Holds,
     /// It is false, is no boolean or cannot be evaluated: what was seen, never what was expected.
     Fails(String),
+}
+
+#[derive(PartialEq, Eq)]
+enum Outcome {
+    Holds,
+    Fails,
+    /// The meter stopped it.
+    TooMuch,
 }
 
 /// What the expressions of one request see.
@@ -113,31 +121,44 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Whether the condition is true. One that errs, or is no boolean, is not.
+    /// Whether the condition is true. One that errs, is no boolean or is too much work is not.
     pub fn holds(&self, condition: &Expr) -> bool {
-        if condition.is_true() {
-            return true;
-        }
-        let internals = Internals::new(condition.patterns());
-        let outcome = evaluate(condition.tree(), &self.inner(condition, &internals));
-        matches!(outcome, Ok(cel::Value::Bool(true)))
+        self.outcome(condition) == Outcome::Holds
     }
 
     /// Whether the condition is true, and if not, why.
     pub fn verdict(&self, condition: &Expr) -> Verdict {
-        if self.holds(condition) {
-            Verdict::Holds
-        } else {
-            Verdict::Fails(self.why_not(condition))
+        match self.outcome(condition) {
+            Outcome::Holds => Verdict::Holds,
+            Outcome::Fails => Verdict::Fails(self.why_not(condition)),
+            Outcome::TooMuch => Verdict::Fails(meter::TOO_MUCH.to_owned()),
         }
     }
 
     /// Why a condition that does not hold does not: what was seen, never what was expected.
     ///
-    /// It evaluates once more, piece by piece, so it is for refusals and reports only.
+    /// It evaluates once more, piece by piece, with a budget of its own, so it is for refusals and reports only.
     pub fn why_not(&self, condition: &Expr) -> String {
         let internals = Internals::new(condition.patterns());
-        explain::condition(condition.tree(), &self.inner(condition, &internals))
+        let why = explain::condition(condition.tree(), &self.inner(condition, &internals));
+        if internals.meter.is_overdrawn() {
+            return meter::TOO_MUCH.to_owned();
+        }
+        why
+    }
+
+    fn outcome(&self, condition: &Expr) -> Outcome {
+        if condition.is_true() {
+            return Outcome::Holds;
+        }
+        let internals = Internals::new(condition.patterns());
+        let value = evaluate(condition.tree(), &self.inner(condition, &internals));
+        match value {
+            // Whatever else the condition says: an operand that was too much may have been the one that counts.
+            _ if internals.meter.is_overdrawn() => Outcome::TooMuch,
+            Ok(cel::Value::Bool(true)) => Outcome::Holds,
+            _ => Outcome::Fails,
+        }
     }
 
     /// The value of an expression of [`Kind::Claim`](super::Kind::Claim), `None` if it is null; the error says why
@@ -146,6 +167,9 @@ impl<'a> Scope<'a> {
         let internals = Internals::new(claim.patterns());
         let context = self.inner(claim, &internals);
         let outcome = evaluate(claim.tree(), &context);
+        if internals.meter.is_overdrawn() {
+            return Err(meter::TOO_MUCH.to_owned());
+        }
         if let Err(e) = outcome {
             return Err(explain::error(&e, claim.tree(), &context));
         }
