@@ -32,7 +32,7 @@ use remint::jose::{
     Algorithm, Choice, GoodSignatures, Keyring, SigningAlgorithm, Unverified, VerifyingKey,
 };
 use remint::oauth::TokenType;
-use remint::policy::cel::Root;
+use remint::policy::cel::{Expr, Kind, RequestView, Root, Scope, Values};
 use remint::policy::{Ask, Limits, NewClaims, Policy, Targets, Verdicts};
 use remint::random::SystemRandom;
 
@@ -131,6 +131,41 @@ fn decide(criterion: &mut Criterion) {
     });
 }
 
+/// What the work meter lets the most expensive conditions take: SECURITY.md names the bound.
+fn worst_conditions(criterion: &mut Criterion) {
+    let mut claims = shapes::gitlab(ISSUER);
+    let text = |n: u32| if (n * n) % 7 < 3 { 'a' } else { 'b' };
+    claims["many"] = vec![1; 1000].into();
+    claims["some"] = vec![1; 300].into();
+    claims["text"] = (0..6000).map(text).collect::<String>().into();
+    let token = tokens::token(&claims, &P256, "ES256", "k");
+    let candidates = [Arc::new(VerifyingKey::from_jwk(&P256.jwk("k")).unwrap())];
+    let good = GoodSignatures::default();
+    let token = Unverified::parse(&token).unwrap();
+    let token = token.verify(Algorithm::Es256, &candidates, &good).unwrap();
+    let root = Root::new();
+    for (name, body) in [
+        ("errors", "claims.no.no.no.no == 1"),
+        ("copies", "claims.many - 1 == 1"),
+        ("patterns", "claims.text.matches('[ab]*a[ab]{300}c')"),
+    ] {
+        let source = format!("claims.many.exists(x, claims.some.exists(y, {body}))");
+        let condition = Expr::compile(&root, &source, Kind::Condition).unwrap();
+        criterion.bench_function(&format!("worst condition: {name}"), |bencher| {
+            bencher.iter(|| {
+                let values = Values {
+                    claims: token.claims().members(),
+                    connector: "ci",
+                    client: None,
+                    request: RequestView::default(),
+                };
+                let scope = Scope::new(&root, condition.reads(), values);
+                assert!(!scope.holds(&condition));
+            });
+        });
+    }
+}
+
 fn mint_and_sign(criterion: &mut Criterion) {
     let minter = Minter::new(keyring(), Arc::new(SystemRandom));
     let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -176,6 +211,7 @@ fn main() {
         .configure_from_args();
     parse_and_verify(&mut criterion);
     decide(&mut criterion);
+    worst_conditions(&mut criterion);
     mint_and_sign(&mut criterion);
     criterion.final_summary();
 }

@@ -150,6 +150,37 @@ when = "claims.ref_type == 'branch'""#;
     refused(&server, &tag, "no_rule", &["main, errs, any-branch"]);
 }
 
+/// One token with large claims and one with small ones: only the large ones are too much, whatever the rest of the
+/// condition says, and explaining that evaluates nothing again.
+#[test]
+fn what_is_too_much_work_does_not_hold_and_is_not_computed() {
+    let few = vec![1; 60];
+    let large = json!({"few": few, "long": "ab".repeat(4_000)});
+    let large = signed(&job_with(large));
+    let small = signed(&job_with(json!({"few": few, "long": "ab"})));
+    for body in [
+        "!claims.long.contains('abababababababababac')",
+        "!claims.long.matches('[ab]*a[ab]{200}c')",
+        "!glob(claims.long, '*a*a*a*c*')",
+        "claims.long == claims.long",
+        "size([claims.long]) == 1",
+    ] {
+        let work = format!("claims.few.all(x, claims.few.all(y, {body}))");
+        for condition in [work.clone(), format!("{work} || true")] {
+            let allow = format!("allow = {}", json!([condition]));
+            let server = Site::new().connector("ci", &allow).start();
+            assert_eq!(server.exchange(&small, &[]).status, 200, "{condition}");
+            let words = ["allow[0]", "it is too much work to evaluate"];
+            refused(&server, &large, "condition_false", &words);
+        }
+        let claim = format!("claims = {{ sub = \"{work} ? claims.sub : ''\" }}\nallow = ['true']");
+        let server = Site::new().connector("ci", &claim).start();
+        assert_eq!(server.exchange(&small, &[]).status, 200, "{claim}");
+        let words = ["`sub`", "it is too much work to evaluate"];
+        refused(&server, &large, "claim_failed", &words);
+    }
+}
+
 #[test]
 fn a_description_cuts_what_the_token_says_and_keeps_to_plain_bytes() {
     let server = Site::new()
