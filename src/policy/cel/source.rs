@@ -181,15 +181,40 @@ mod tests {
 
     #[test]
     fn hostile_sources_of_four_kib_end_in_a_tree_or_an_error() {
-        for piece in [
-            "!", "-", "-!", "a.", ".a", "a?", "a?1:", "a+", "a==", "a||", "a&&", "'", "\"", "\\",
-            "a[0]", "?", ":", "]", ")", "a in ", "1,", "é", "\0", "r'", "//", "\n", "a ", "`",
+        const UNREADABLE: &str = "it cannot be read at line 1";
+        const OK: &str = "a tree";
+        let outcome =
+            |source: &str| parse_text(source).map_or_else(|e| e.to_string(), |_| OK.to_owned());
+        for (pieces, alone, before_a_number) in [
+            (&[".a"][..], OK, OK),
+            (
+                &["!", "-", "a+", "a==", "a||", "a&&", "a in "],
+                UNREADABLE,
+                OK,
+            ),
+            (&["\n"], "it is empty", OK),
+            (&["a?1:"], "it nests too deep", "it nests too deep"),
+            (
+                &[
+                    "-!", "a.", "a?", "'", "\"", "\\", "a[0]", "?", ":", "]", ")", "1,", "é", "\0",
+                    "r'", "//", "a ", "`",
+                ],
+                UNREADABLE,
+                UNREADABLE,
+            ),
         ] {
-            let mut source = piece.repeat(4096 / piece.len());
-            let _ = parse_text(&source);
-            source.truncate(4095 - (4095 % piece.len()));
-            source.push('1');
-            let _ = parse_text(&source);
+            for piece in pieces {
+                let mut source = piece.repeat(4096 / piece.len());
+                let found = outcome(&source);
+                assert!(found.starts_with(alone), "{piece:?}: {found}");
+                source.truncate(4095 - (4095 % piece.len()));
+                source.push('1');
+                let found = outcome(&source);
+                assert!(
+                    found.starts_with(before_a_number),
+                    "{piece:?} and a number: {found}"
+                );
+            }
         }
     }
 
@@ -203,8 +228,15 @@ mod tests {
                     let source = format!("{}{filling}1{}", open.repeat(31), close.repeat(31));
                     assert!(source.len() <= SHORT);
                     assert!(parse_text(&source).is_ok(), "{source}");
-                    // It nests too deep, or names what there is not: but it is looked at whole.
-                    let _ = Expr::compile(&Root::new(), &source, Kind::Condition);
+                    // It is looked at whole, whatever is wrong with it.
+                    let compiled = Expr::compile(&Root::new(), &source, Kind::Condition);
+                    let found = compiled.map_or_else(|e| e.to_string(), |_| "nothing".to_owned());
+                    let wrong = match (piece, open) {
+                        ("!" | "-", _) => "nothing",
+                        ("a+", "[" | "{1:") => "it nests or chains more than 80",
+                        _ => "unknown name `a`",
+                    };
+                    assert!(found.starts_with(wrong), "{source}: {found}");
                 }
             }
         };
