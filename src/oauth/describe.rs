@@ -1,18 +1,18 @@
 //! Keeping text within what an `error_description` may hold.
 
+use super::redact;
+
 /// How many characters of a foreign value stand in a description.
 const LONGEST_VALUE: usize = 100;
 
 /// `value` cut at 100 characters, with an ellipsis where something was left out.
 ///
-/// What begins like a JWT is not shown at all: somebody sent a token in the wrong place.
+/// Tokens in it are not shown: somebody sent one in the wrong place.
 pub fn cut(value: &str) -> String {
-    if value.starts_with("eyJ") {
-        return "(a token)".to_owned();
-    }
+    let value = redact(value);
     match value.char_indices().nth(LONGEST_VALUE) {
         Some((end, _)) => format!("{}...", value.get(..end).unwrap_or_default()),
-        None => value.to_owned(),
+        None => value.into_owned(),
     }
 }
 
@@ -37,8 +37,11 @@ mod tests {
     }
 
     #[test]
-    fn cuts_at_characters_not_bytes() {
+    fn cuts_at_characters_not_bytes_and_after_tokens_are_out() {
         assert_eq!(cut(&"é".repeat(100)), "é".repeat(100));
         assert_eq!(cut(&"é".repeat(101)), format!("{}...", "é".repeat(100)));
+        // A cut before that would leave a beginning that nothing tells from other text.
+        let late = format!("{} eyJhbGciOiJFUzI1NiJ9.e30.x", "x".repeat(97));
+        assert_eq!(cut(&late), format!("{} (a...", "x".repeat(97)));
     }
 }

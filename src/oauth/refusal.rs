@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Reason;
+use super::{Reason, redact};
 
 /// Why a request is refused, in words for the caller and, where they must differ, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,20 +18,20 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal that tells the caller and the log the same.
-    pub fn new(reason: Reason, description: impl Into<String>) -> Self {
+    /// A refusal that tells the caller and the log the same; a token in `description` is taken out.
+    pub fn new(reason: Reason, description: impl AsRef<str>) -> Self {
         Self {
             reason,
-            description: description.into(),
+            description: redact(description.as_ref()).into_owned(),
             detail: None,
             retry_after: None,
         }
     }
 
-    /// Adds what only the log is told.
+    /// Adds what only the log is told; a token in it is taken out.
     #[must_use]
-    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+    pub fn with_detail(mut self, detail: impl AsRef<str>) -> Self {
+        self.detail = Some(redact(detail.as_ref()).into_owned());
         self
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::oauth::redact;
+
 /// Why a key source cannot be set up; names the configuration key and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {problem}")]
@@ -38,16 +40,16 @@ impl FetchError {
         self.timed_out
     }
 
-    pub(super) fn failed(text: impl Into<Arc<str>>) -> Self {
+    pub(super) fn failed(text: impl AsRef<str>) -> Self {
         Self {
             timed_out: false,
             status: None,
-            text: text.into(),
+            text: redact(text.as_ref()).into(),
         }
     }
 
     /// The upstream answered with `status`, not with 200.
-    pub(super) fn answered(status: u16, text: impl Into<Arc<str>>) -> Self {
+    pub(super) fn answered(status: u16, text: impl AsRef<str>) -> Self {
         Self {
             status: Some(status),
             ..Self::failed(text)
@@ -59,11 +61,11 @@ impl FetchError {
         self.status
     }
 
-    pub(super) fn late(text: impl Into<Arc<str>>) -> Self {
+    pub(super) fn late(text: impl AsRef<str>) -> Self {
         Self {
             timed_out: true,
             status: None,
-            text: text.into(),
+            text: redact(text.as_ref()).into(),
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::jose::{Algorithm, CandidateKeys, Candidates};
+use crate::oauth::redact;
 
 use super::error::{FetchError, KeysError, UnavailableKind};
 use super::fetch::{Fetched, Fetcher};
@@ -363,7 +364,8 @@ impl KeySource {
         let connector = self.name();
         tracing::debug!(target: "upstream", connector, keys, ?lifetime, "keys fetched");
         for skipped in skipped.iter().flatten() {
-            tracing::warn!(target: "upstream", connector, cause = %skipped, "key skipped");
+            let cause = skipped.to_string();
+            tracing::warn!(target: "upstream", connector, cause = %redact(&cause), "key skipped");
         }
     }
 
