@@ -16,7 +16,7 @@ use crate::grant::{
 use crate::http::{
     Current, Front, Guards, Issuers, Lasting, Public, Role, RouteService, Site, Standing, metadata,
 };
-use crate::jose::{Choice, Keyring, Moment};
+use crate::jose::{Choice, Keyring, Moment, rfc3339};
 use crate::limits::{Gate, Limiter};
 use crate::policy::{Limits, Policy, cel};
 use crate::random::{Random, SystemRandom};
@@ -330,6 +330,15 @@ impl App {
     /// Our own keys, as they are now.
     pub fn keys(&self) -> Moment<'_> {
         self.site.exchange.keyring().at(self.now())
+    }
+
+    /// What our own keys will do next by the clock alone, each with its time.
+    pub fn key_schedule(&self) -> Vec<String> {
+        let outlook = self.site.exchange.keyring().outlook(self.now());
+        let lines = outlook.into_iter();
+        lines
+            .map(|(from, words)| format!("{}: {words}", rfc3339(from)))
+            .collect()
     }
 
     /// The issuers, and the public documents of each.

@@ -7,9 +7,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::online;
-use super::{BAD_CONFIG, ReportFormat, load, out, serve};
+use super::{BAD_CONFIG, LogFormat, ReportFormat, load, out, serve};
 use crate::config::problems::{Problem, Problems, Severity};
-use crate::policy::tenant::SHARED_ISSUERS;
+use crate::policy::tenant::{SHARED_ISSUERS, shared_issuer};
+use crate::upstream::machine_roots;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -19,6 +20,9 @@ pub(super) struct CheckArgs {
     /// Also fetch upstream keys, and the public metadata and keys from `issuer` as a verifier would.
     #[arg(long)]
     online: bool,
+    /// Also show every shared issuer, what the keys will do next, and which CA certificates are trusted.
+    #[arg(long)]
+    verbose: bool,
     /// How the report looks.
     #[arg(long, value_enum, default_value = "text")]
     format: ReportFormat,
@@ -30,7 +34,7 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
     match (&loaded.built, args.online) {
         (Some(load::Built { settings, app, .. }), true) => {
             let found = &mut problems;
-            serve::block_on(async move {
+            serve::block_on(LogFormat::Text, async move {
                 online::check(settings, app, found).await;
                 ExitCode::SUCCESS
             });
@@ -41,8 +45,32 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
         ),
         _ => {}
     }
+    let all = args.verbose || args.format == ReportFormat::Json;
+    if let (Some(built), true) = (&loaded.built, all) {
+        for line in built.app.key_schedule() {
+            problems.note("keys.file", line);
+        }
+    }
     match args.format {
-        ReportFormat::Text => print_text(&problems),
+        ReportFormat::Text => {
+            let of_config = loaded
+                .built
+                .iter()
+                .flat_map(|built| &built.settings.connectors);
+            let mut issuers = of_config.map(|connector| &connector.issuer);
+            let shared = issuers.any(|issuer| shared_issuer(issuer).is_some());
+            print_findings(&problems);
+            if args.verbose || shared {
+                print_shared_issuers();
+            }
+            if args.verbose {
+                let trusted = machine_roots();
+                out::line(format_args!(
+                    "note: TLS to issuers without ca_file: {trusted}"
+                ));
+            }
+            print_count(&problems);
+        }
         ReportFormat::Json => out::line(as_json(&problems)),
     }
     if problems.has_errors() {
@@ -52,25 +80,27 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
     }
 }
 
-fn print_text(problems: &Problems) {
-    let of = |severity| {
-        problems
-            .iter()
-            .filter(move |found| found.severity == severity)
-    };
-    for severity in [Severity::Note, Severity::Warning, Severity::Error] {
-        for problem in of(severity) {
-            out::line(problem);
-        }
+fn print_findings(problems: &Problems) {
+    for problem in load::in_order(problems) {
+        out::line(problem);
     }
+}
+
+fn print_shared_issuers() {
     let shared: Vec<_> = shared_issuers().collect();
     out::line(format_args!(
         "note: issuers where anybody can get a token need a condition that pins the tenant: {}",
         shared.join(", ")
     ));
-    let count = |severity, word| match of(severity).count() {
-        1 => format!("1 {word}"),
-        n => format!("{n} {word}s"),
+}
+
+fn print_count(problems: &Problems) {
+    let count = |severity, word| {
+        let found = problems.iter().filter(|found| found.severity == severity);
+        match found.count() {
+            1 => format!("1 {word}"),
+            n => format!("{n} {word}s"),
+        }
     };
     out::line(format_args!(
         "{}, {}",
@@ -90,6 +120,7 @@ fn as_json(problems: &Problems) -> Value {
         "warnings": of(Severity::Warning),
         "notes": of(Severity::Note),
         "shared_issuers": shared_issuers().collect::<Vec<_>>(),
+        "ca_certificates": machine_roots(),
     })
 }
 

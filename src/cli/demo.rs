@@ -13,6 +13,7 @@ use super::practice::Practice;
 use super::{BAD_CONFIG, LogFormat, load, logging, out, serve};
 use crate::app::{App, Surroundings};
 use crate::config::{self, problems::Problems};
+use crate::http::DroppedLines;
 use crate::http::serve::{Limits, bind, serve};
 use crate::jose::{PrivateJwk, SigningAlgorithm};
 
@@ -20,67 +21,104 @@ use crate::jose::{PrivateJwk, SigningAlgorithm};
 const AUDIENCE: &str = "https://sts.example.com";
 
 pub(super) fn run(listen: SocketAddr, format: LogFormat) -> ExitCode {
-    let Some(_logs) = logging::start(format) else {
+    let Some(_logs) = logging::start(format, DroppedLines::default()) else {
         return ExitCode::FAILURE;
     };
-    serve::block_on(demo(listen))
+    serve::block_on(format, async move {
+        match Demo::prepare(listen, format).await {
+            Ok(demo) => demo.run().await,
+            Err(Failure::Said) => ExitCode::from(BAD_CONFIG),
+            Err(Failure::Because(why)) => {
+                logging::fail(format, why);
+                ExitCode::FAILURE
+            }
+        }
+    })
 }
 
-async fn demo(listen: SocketAddr) -> ExitCode {
-    let Some(stop) = serve::Stop::listen() else {
-        return ExitCode::FAILURE;
-    };
-    let next_port = |port: u16| port.checked_add(u16::from(port != 0));
-    let Some(port) = next_port(listen.port()) else {
-        out::error("error: the practice issuer needs the next port, and there is none after 65535");
-        return ExitCode::FAILURE;
-    };
-    let practice_listen = SocketAddr::new(listen.ip(), port);
-    let (remint, practice) = match (
-        bind(&listen.to_string()).await,
-        bind(&practice_listen.to_string()).await,
-    ) {
-        (Ok(remint), Ok(practice)) => (remint, practice),
-        (Err(error), _) | (_, Err(error)) => {
-            out::error(format_args!(
-                "error: {error}; choose another port with --listen"
-            ));
-            return ExitCode::FAILURE;
+/// Everything that the demo serves, ready to be served.
+struct Demo {
+    stop: serve::Stop,
+    /// Where Remint is, and where the practice issuer.
+    origins: [String; 2],
+    sockets: [TcpListener; 2],
+    practice: Practice,
+    app: App,
+    limits: config::Limits,
+}
+
+/// Why the demo does not start.
+enum Failure {
+    /// Its own configuration has errors, which were printed.
+    Said,
+    Because(String),
+}
+
+impl Demo {
+    async fn prepare(listen: SocketAddr, format: LogFormat) -> Result<Self, Failure> {
+        let because = |why: &str| Failure::Because(why.to_owned());
+        let stop = serve::Stop::listen().map_err(Failure::Because)?;
+        let next_port = |port: u16| port.checked_add(u16::from(port != 0));
+        let port = next_port(listen.port()).ok_or_else(|| {
+            because("the practice issuer needs the next port, and there is none after 65535")
+        })?;
+        let practice_listen = SocketAddr::new(listen.ip(), port);
+        let mut sockets = Vec::new();
+        for address in [listen, practice_listen] {
+            let socket = bind(&address.to_string()).await;
+            sockets.push(socket.map_err(|error| {
+                Failure::Because(format!("{error}; choose another port with --listen"))
+            })?);
         }
-    };
-    let (Some(origin), Some(practice_origin)) = (origin(&remint), origin(&practice)) else {
-        out::error("error: a listener does not tell its address");
-        return ExitCode::FAILURE;
-    };
-    let surroundings = load::machine();
-    let issuer = match Practice::new(practice_origin.clone(), surroundings.clock.clone()) {
-        Ok(issuer) => issuer,
-        Err(error) => {
-            out::error(format_args!("error: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
-    let Some((app, limits)) = build(&origin, &practice_origin, &surroundings) else {
-        return ExitCode::from(BAD_CONFIG);
-    };
-    let practising = tokio::spawn(serve(
-        vec![practice.into()],
-        TowerToHyperService::new(warp::service(issuer.routes())),
-        Limits::default(),
-        std::future::pending(),
-    ));
-    instruct(&origin, &practice_origin);
-    let status = serve::run_until(
-        stop,
-        app,
-        None,
-        Listeners::only(remint),
-        limits,
-        Duration::ZERO,
-    )
-    .await;
-    practising.abort();
-    status
+        let sockets: [TcpListener; 2] = sockets
+            .try_into()
+            .map_err(|_| because("a listener was not opened"))?;
+        let [Some(origin), Some(practice_origin)] = sockets.each_ref().map(origin) else {
+            return Err(because("a listener does not tell its address"));
+        };
+        // RSA keys take seconds in a debug build.
+        tracing::info!("making throw-away keys, which can take a few seconds");
+        let surroundings = load::machine();
+        let practice = Practice::new(practice_origin.clone(), surroundings.clock.clone())
+            .map_err(|error| Failure::Because(error.to_string()))?;
+        let mut problems = Problems::new();
+        let built = build(&origin, &practice_origin, &surroundings, &mut problems);
+        let (app, limits) = built.ok_or_else(|| {
+            logging::report(format, &problems);
+            Failure::Said
+        })?;
+        Ok(Self {
+            stop,
+            origins: [origin, practice_origin],
+            sockets,
+            practice,
+            app,
+            limits,
+        })
+    }
+
+    async fn run(self) -> ExitCode {
+        let [remint, practice] = self.sockets;
+        let practising = tokio::spawn(serve(
+            vec![practice.into()],
+            TowerToHyperService::new(warp::service(self.practice.routes())),
+            Limits::default(),
+            std::future::pending(),
+        ));
+        let [origin, practice_origin] = &self.origins;
+        instruct(origin, practice_origin);
+        let status = serve::run_until(
+            self.stop,
+            self.app,
+            None,
+            Listeners::only(remint),
+            self.limits,
+            Duration::ZERO,
+        )
+        .await;
+        practising.abort();
+        status
+    }
 }
 
 /// The URL under which a pasted curl line reaches a listener.
@@ -99,8 +137,8 @@ fn build(
     origin: &str,
     practice: &str,
     surroundings: &Surroundings,
+    problems: &mut Problems,
 ) -> Option<(App, config::Limits)> {
-    let mut problems = Problems::new();
     let keys: Result<Vec<_>, _> = SigningAlgorithm::ALL
         .into_iter()
         .map(|alg| PrivateJwk::generate(alg, None).map(|key| key.to_json()))
@@ -109,16 +147,10 @@ fn build(
         .map_err(|error| problems.error("keys", error.to_string()))
         .ok()?;
     let keys = json!({ "keys": keys }).to_string();
-    let settings = config::load_toml(&site(origin, practice), &mut problems);
-    let app = settings.and_then(|settings| {
-        let keys = Some(keys.as_bytes());
-        let app = App::build(&settings, keys, surroundings, &mut problems)?;
-        Some((app, settings.limits))
-    });
-    if app.is_none() {
-        load::report(&problems);
-    }
-    app
+    let settings = config::load_toml(&site(origin, practice), problems);
+    let settings = settings?;
+    let app = App::build(&settings, Some(keys.as_bytes()), surroundings, problems)?;
+    Some((app, settings.limits))
 }
 
 /// The configuration of the demo, as an operator would write it.

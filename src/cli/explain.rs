@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{BAD_CONFIG, load, out, serve};
+use super::{BAD_CONFIG, LogFormat, load, out, serve};
 use crate::app::App;
 use crate::clients::{Identity, TOKEN_EXCHANGE};
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::config::Issuer;
 use crate::grant::{Event, Issuable, Request, Secret};
-use crate::oauth::{Reason, Refusal, TokenType};
+use crate::oauth::{Reason, Refusal, TokenType, redact};
 use crate::policy::{Line, Targets, Verdicts};
 
 /// Exit status where the issuer does not give its keys, or its userinfo.
@@ -76,7 +76,7 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
             return ExitCode::from(BAD_CONFIG);
         }
     };
-    serve::block_on(explain(&app, args, issuer, token.trim()))
+    serve::block_on(LogFormat::Text, explain(&app, args, issuer, token.trim()))
 }
 
 /// The issuer that the token would have: one of those configured, or what a request's Host would make it.
@@ -168,7 +168,11 @@ fn print(line: &Line) {
         (false, true) => "(ok)   ",
         (true, true) => "(no)   ",
     };
-    out::line(format_args!("{mark}  {}: {}", line.step, line.text));
+    out::line(format_args!(
+        "{mark}  {}: {}",
+        line.step,
+        redact(&line.text)
+    ));
 }
 
 fn refused(refusal: &Refusal) -> ExitCode {
@@ -189,7 +193,7 @@ fn issued(issuable: &Issuable) -> ExitCode {
     out::line("\nwould be issued, with these claims:");
     let claims = issuable.token.claims();
     match claims.and_then(|claims| serde_json::to_string_pretty(&claims)) {
-        Ok(claims) => out::line(claims),
+        Ok(claims) => out::line(redact(&claims)),
         Err(error) => {
             out::error(format_args!("error: the claims cannot be shown: {error}"));
             return ExitCode::FAILURE;

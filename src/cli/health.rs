@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{BAD_CONFIG, out, own_tls, serve};
+use super::{BAD_CONFIG, LogFormat, out, own_tls, serve};
 use crate::config::problems::{Problems, Severity};
 use crate::config::{self, Address, Server};
 
@@ -35,7 +35,7 @@ pub(super) fn run(config: &Path) -> ExitCode {
         errors.for_each(out::error);
         return ExitCode::from(BAD_CONFIG);
     };
-    serve::block_on(health(&settings.server))
+    serve::block_on(LogFormat::Text, health(&settings.server))
 }
 
 async fn health(server: &Server) -> ExitCode {

@@ -1,17 +1,28 @@
-//! Lines on their way to standard error: a bounded buffer that one thread writes out in batches.
+//! Lines on their way to standard error: two bounded queues that one thread writes out in batches.
 //!
-//! One write for each line would cost more than an ES256 exchange's own work, so the thread gathers
-//! for a moment first. Who logs never waits for the reader.
+//! Audit events have a queue of their own, so that no amount of other lines can push them out. One write for
+//! each line would cost more than an ES256 exchange's own work, so the thread gathers for a moment first. Who
+//! logs never waits for the reader.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How many bytes wait for a slow reader before further lines are dropped.
-const MOST_WAITING: usize = 8 * 1024 * 1024;
+use crate::grant::Event;
+use crate::http::{DroppedLines, Queue};
+
+/// How many bytes of audit events wait for a slow reader before further ones are dropped.
+const MOST_AUDIT: usize = 8 * 1024 * 1024;
+/// How much of that refusals may take: the rest is for issuances.
+const MOST_REFUSED: usize = MOST_AUDIT / 4 * 3;
+/// How many bytes of other lines wait.
+const MOST_LOG: usize = 4 * 1024 * 1024;
+/// How much of the log is written before it is looked for audit events again.
+const CHUNK: usize = 64 * 1024;
 /// How long lines are gathered before they are written.
 const GATHERING: Duration = Duration::from_millis(5);
 /// How long the end waits for a reader to take the last lines.
@@ -28,6 +39,7 @@ pub(super) struct Rest(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
+    dropped: DroppedLines,
     /// Lines have come, or the end has.
     changed: Condvar,
     /// Everything is written.
@@ -36,27 +48,89 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    waiting: Vec<u8>,
-    dropped: u64,
+    audit: Waiting,
+    log: Waiting,
     ends: bool,
     ended: bool,
 }
 
-/// Starts the thread; `told` makes a line of how many were dropped.
+#[derive(Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// How many were dropped since that was last said.
+    dropped: u64,
+}
+
+/// What a line is, which decides how much room there is for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Issued,
+    Refused,
+    Other,
+}
+
+/// Starts the thread; `told` makes a line of how many were dropped, which `dropped` counts.
 pub(super) fn start(
-    mut to: impl Write + Send + 'static,
-    told: impl Fn(u64) -> String + Send + 'static,
+    to: impl Write + Send + 'static,
+    dropped: DroppedLines,
+    told: impl Fn(Queue, u64) -> String + Send + 'static,
 ) -> io::Result<(Lines, Rest)> {
     let shared = Arc::new(Shared {
         state: Mutex::default(),
+        dropped,
         changed: Condvar::new(),
         written: Condvar::new(),
     });
-    let own = Arc::clone(&shared);
+    let mut writer = Writer {
+        shared: Arc::clone(&shared),
+        to,
+        told,
+        audit: Vec::new(),
+        log: Vec::new(),
+        log_written: 0,
+    };
     thread::Builder::new()
         .name("log".to_owned())
-        .spawn(move || own.write_out(&mut to, &told))?;
+        .spawn(move || while writer.round() {})?;
     Ok((Lines(Arc::clone(&shared)), Rest(shared)))
+}
+
+impl Kind {
+    fn of(metadata: &Metadata<'_>) -> Self {
+        match (metadata.target(), metadata.name()) {
+            ("audit", Event::ISSUED) => Self::Issued,
+            ("audit", Event::REFUSED) => Self::Refused,
+            _ => Self::Other,
+        }
+    }
+
+    fn most(self) -> usize {
+        match self {
+            Self::Issued => MOST_AUDIT,
+            Self::Refused => MOST_REFUSED,
+            Self::Other => MOST_LOG,
+        }
+    }
+
+    fn queue(self) -> Queue {
+        match self {
+            Self::Issued | Self::Refused => Queue::Audit,
+            Self::Other => Queue::Log,
+        }
+    }
+}
+
+impl State {
+    fn of(&mut self, queue: Queue) -> &mut Waiting {
+        match queue {
+            Queue::Audit => &mut self.audit,
+            Queue::Log => &mut self.log,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.audit.lines.is_empty() && self.log.lines.is_empty()
+    }
 }
 
 impl Shared {
@@ -64,35 +138,104 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_out(&self, to: &mut impl Write, told: &impl Fn(u64) -> String) {
-        let mut batch = Vec::new();
-        loop {
-            let idle = |state: &mut State| state.waiting.is_empty() && !state.ends;
-            let state = self.changed.wait_while(self.lock(), idle);
-            let ends = state.unwrap_or_else(PoisonError::into_inner).ends;
-            if !ends {
+    fn push(&self, kind: Kind, line: &[u8]) {
+        let queue = kind.queue();
+        let mut state = self.lock();
+        let was_empty = state.is_empty();
+        let waiting = state.of(queue);
+        if waiting.lines.len() + line.len() > kind.most() {
+            waiting.dropped += 1;
+            self.dropped.count(queue, 1);
+            return;
+        }
+        waiting.lines.extend_from_slice(line);
+        drop(state);
+        if was_empty {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// The thread's own side: what it has taken from the queues and not written yet.
+struct Writer<W, T> {
+    shared: Arc<Shared>,
+    to: W,
+    told: T,
+    audit: Vec<u8>,
+    log: Vec<u8>,
+    /// How much of `log` is written.
+    log_written: usize,
+}
+
+impl<W: Write, T: Fn(Queue, u64) -> String> Writer<W, T> {
+    /// Writes the audit events that wait, then a chunk of the other lines; false once everything is written and over.
+    fn round(&mut self) -> bool {
+        self.take();
+        let lost = write_whole(&mut self.to, &self.audit);
+        self.lose(Queue::Audit, lost);
+        let rest = self.log.get(self.log_written..).unwrap_or_default();
+        let (chunk, _) = rest.split_at(chunk_end(rest));
+        let lost = write_whole(&mut self.to, chunk);
+        self.log_written += chunk.len();
+        self.lose(Queue::Log, lost);
+        self.audit.clear();
+        self.audit.shrink_to(KEPT);
+        let is_written = self.log_written == self.log.len();
+        if is_written {
+            self.log.clear();
+            self.log.shrink_to(KEPT);
+            self.log_written = 0;
+        }
+        let mut state = self.shared.lock();
+        if state.ends && is_written && state.is_empty() {
+            state.ended = true;
+            self.shared.written.notify_all();
+        }
+        !state.ended
+    }
+
+    /// Takes what waits; waits itself where there is nothing.
+    fn take(&mut self) {
+        let mut state = self.shared.lock();
+        if self.log.is_empty() {
+            let idle = |state: &mut State| state.is_empty() && !state.ends;
+            let woken = self.shared.changed.wait_while(state, idle);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+            if !state.ends {
+                drop(state);
                 thread::sleep(GATHERING);
+                state = self.shared.lock();
             }
-            let mut state = self.lock();
-            std::mem::swap(&mut state.waiting, &mut batch);
-            let dropped = std::mem::take(&mut state.dropped);
-            drop(state);
-            if dropped > 0 {
-                batch.extend_from_slice(told(dropped).as_bytes());
-                batch.push(b'\n');
-            }
-            let lost = write_whole(to, &batch);
-            batch.clear();
-            batch.shrink_to(KEPT);
-            let mut state = self.lock();
-            state.dropped += lost;
-            if state.ends && state.waiting.is_empty() {
-                state.ended = true;
-                self.written.notify_all();
-                return;
+            std::mem::swap(&mut state.log.lines, &mut self.log);
+        }
+        std::mem::swap(&mut state.audit.lines, &mut self.audit);
+        let dropped = Queue::ALL.map(|queue| (queue, std::mem::take(&mut state.of(queue).dropped)));
+        drop(state);
+        for (queue, count) in dropped {
+            if count > 0 {
+                self.audit
+                    .extend_from_slice((self.told)(queue, count).as_bytes());
+                self.audit.push(b'\n');
             }
         }
     }
+
+    /// Notes lines that an error has cost, to be told once something can be written again.
+    fn lose(&self, queue: Queue, lost: u64) {
+        if lost > 0 {
+            self.shared.dropped.count(queue, lost);
+            self.shared.lock().of(queue).dropped += lost;
+        }
+    }
+}
+
+/// How much of `lines` is written at once: whole lines, one at least.
+fn chunk_end(lines: &[u8]) -> usize {
+    let Some(head) = lines.get(..CHUNK) else {
+        return lines.len();
+    };
+    let end = memchr::memrchr(b'\n', head).or_else(|| memchr::memchr(b'\n', lines));
+    end.map_or(lines.len(), |end| end + 1)
 }
 
 /// Writes `batch`, waiting for a reader that is behind; gives how many lines were lost to an error.
@@ -114,19 +257,12 @@ fn write_whole(to: &mut impl Write, mut batch: &[u8]) -> u64 {
     0
 }
 
-impl Write for Lines {
+/// Where one line goes.
+pub(super) struct Line<'a>(&'a Shared, Kind);
+
+impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut state = self.0.lock();
-        if state.waiting.len() + line.len() > MOST_WAITING {
-            state.dropped += 1;
-            return Ok(line.len());
-        }
-        let was_empty = state.waiting.is_empty();
-        state.waiting.extend_from_slice(line);
-        drop(state);
-        if was_empty {
-            self.0.changed.notify_one();
-        }
+        self.0.push(self.1, line);
         Ok(line.len())
     }
 
@@ -136,10 +272,14 @@ impl Write for Lines {
 }
 
 impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
+    type Writer = Line<'a>;
 
-    fn make_writer(&'a self) -> Self {
-        self.clone()
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0, Kind::Other)
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line<'a> {
+        Line(&self.0, Kind::of(metadata))
     }
 }
 
@@ -177,28 +317,72 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_slow_reader_stalls_nobody_and_learns_what_it_missed() {
+    /// Lines to a reader that takes nothing until the permits are dropped, and what it has seen then.
+    fn blocked() -> (
+        Lines,
+        Rest,
+        DroppedLines,
+        mpsc::Sender<()>,
+        mpsc::Receiver<Vec<u8>>,
+    ) {
         let (permits, taken) = mpsc::channel();
         let (sent, seen) = mpsc::channel();
-        let (mut lines, rest) =
-            start(Slow(taken, sent), |count| format!("{count} dropped")).unwrap();
-        let line = vec![b'x'; MOST_WAITING / 4];
+        let dropped = DroppedLines::default();
+        let told = |queue: Queue, count| format!("{count} of {} dropped", queue.name());
+        let (lines, rest) = start(Slow(taken, sent), dropped.clone(), told).unwrap();
+        (lines, rest, dropped, permits, seen)
+    }
+
+    #[test]
+    fn a_slow_reader_stalls_nobody_and_learns_what_it_missed() {
+        let (lines, rest, dropped, permits, seen) = blocked();
+        let line = [vec![b'x'; MOST_LOG / 4], vec![b'\n']].concat();
         // One batch is with the reader, one fills the buffer: more than two never fit.
         for _ in 0..20 {
-            lines.write_all(&line).unwrap();
+            lines.0.push(Kind::Other, &line);
         }
         drop(permits);
         drop(rest);
         let all: Vec<u8> = seen.iter().flatten().collect();
         let text = String::from_utf8(all).unwrap();
-        let kept = text.matches('x').count() / line.len();
-        assert!((4..=8).contains(&kept), "{kept}");
-        assert!(
-            text.ends_with(" dropped\n"),
-            "{:?}",
-            &text[text.len() - 20..]
-        );
+        let kept = text.matches('x').count() / (line.len() - 1);
+        assert!((3..=8).contains(&kept), "{kept}");
+        let gone = 20 - u64::try_from(kept).unwrap();
+        assert!(text.contains(&format!("{gone} of log dropped\n")), "{gone}");
+        assert_eq!([Queue::Audit, Queue::Log].map(|q| dropped.of(q)), [0, gone]);
+    }
+
+    #[test]
+    fn nothing_displaces_issuances() {
+        let (lines, rest, dropped, permits, seen) = blocked();
+        let filler = [vec![b'x'; 1000], vec![b'\n']].concat();
+        // Each kind is sent until there has been no more room for it for a long time.
+        for kind in [Kind::Other, Kind::Refused] {
+            for _ in 0..3 * MOST_AUDIT / filler.len() {
+                lines.0.push(kind, &filler);
+            }
+        }
+        let line = |number| format!("{number} {}\n", "issued".repeat(100));
+        for number in 0..1000 {
+            lines.0.push(Kind::Issued, line(number).as_bytes());
+        }
+        drop(permits);
+        drop(rest);
+        let all: Vec<u8> = seen.iter().flatten().collect();
+        let text = String::from_utf8(all).unwrap();
+        let lost = (0..1000).find(|number| !text.contains(&format!("\n{}", line(*number))));
+        assert_eq!(lost, None);
+        assert!(dropped.of(Queue::Audit) > 0 && dropped.of(Queue::Log) > 0);
+    }
+
+    #[test]
+    fn the_log_is_written_in_chunks_of_whole_lines() {
+        let line = [vec![b'x'; 99], vec![b'\n']].concat();
+        let many = line.repeat(2 * CHUNK / line.len());
+        assert_eq!(chunk_end(&many), CHUNK / line.len() * line.len());
+        assert_eq!(chunk_end(&line), line.len());
+        let long = [vec![b'x'; 2 * CHUNK], line.clone(), line].concat();
+        assert_eq!(chunk_end(&long), 2 * CHUNK + 100);
     }
 
     /// Answers the first writes with these errors or lengths, and takes the rest whole.
@@ -239,12 +423,10 @@ mod tests {
 
     #[test]
     fn the_end_writes_everything() {
-        let (sent, seen) = mpsc::channel();
-        let (permits, taken) = mpsc::channel();
+        let (lines, rest, _, permits, seen) = blocked();
         drop(permits);
-        let (mut lines, rest) = start(Slow(taken, sent), |_| String::new()).unwrap();
         for number in 0..100 {
-            writeln!(lines, "{number}").unwrap();
+            lines.0.push(Kind::Other, format!("{number}\n").as_bytes());
         }
         drop(rest);
         let all: Vec<u8> = seen.iter().flatten().collect();

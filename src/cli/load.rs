@@ -106,12 +106,27 @@ fn read_settings(
     settings
 }
 
-/// Prints the findings to standard error, errors last so that they are seen.
+/// Prints the findings to standard error.
 pub(super) fn report(problems: &Problems) {
-    for severity in [Severity::Note, Severity::Warning, Severity::Error] {
-        for problem in problems.iter().filter(|found| found.severity == severity) {
-            out::error(problem);
-        }
+    for problem in in_order(problems) {
+        out::error(problem);
+    }
+}
+
+/// The findings, errors last so that they are seen.
+pub(super) fn in_order(problems: &Problems) -> impl Iterator<Item = &Problem> {
+    let severities = [Severity::Note, Severity::Warning, Severity::Error];
+    severities.into_iter().flat_map(move |severity| {
+        problems
+            .iter()
+            .filter(move |found| found.severity == severity)
+    })
+}
+
+/// Logs what our own keys will do next.
+pub(super) fn log_key_schedule(app: &App) {
+    for line in app.key_schedule() {
+        tracing::info!(path = "keys.file", "{line}");
     }
 }
 

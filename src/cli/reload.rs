@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::load::{self, Loaded};
 use super::watch::Watched;
-use super::{fixed, notify, out};
+use super::{fixed, notify};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -45,15 +45,11 @@ pub(super) struct Reloading {
 pub(super) struct Hangup(Signal);
 
 impl Hangup {
-    /// Takes the signal; `None` after having said what is wrong.
-    pub(super) fn listen() -> Option<Self> {
-        match signal(SignalKind::hangup()) {
-            Ok(signal) => Some(Self(signal)),
-            Err(error) => {
-                out::error(format_args!("error: SIGHUP cannot be handled: {error}"));
-                None
-            }
-        }
+    /// Takes the signal, or says why that cannot be.
+    pub(super) fn listen() -> Result<Self, String> {
+        signal(SignalKind::hangup())
+            .map(Self)
+            .map_err(|error| format!("SIGHUP cannot be handled: {error}"))
     }
 
     /// Waits for the next one; several that came meanwhile are one.
@@ -193,6 +189,9 @@ impl Reloading {
         };
         if let (Some(own), Some(new)) = (&self.tls, built.tls) {
             own.replace(new);
+        }
+        if built.app.key_schedule() != in_force.app.key_schedule() {
+            load::log_key_schedule(&built.app);
         }
         let next = InForce::next(built.app);
         // It may be large, and requests may be waiting for this thread.

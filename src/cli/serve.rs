@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::listeners::Listeners;
 use super::reload::{Hangup, InForce, Reloading};
-use super::{BAD_CONFIG, LogFormat, activation, descriptors, load, logging, notify, out};
+use super::{BAD_CONFIG, LogFormat, activation, descriptors, load, logging, notify};
 use crate::app::App;
 use crate::config::{self, Issuer};
 use crate::http::serve::{Drained, Limits, Listener, serve_counted};
@@ -43,10 +43,11 @@ pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
     let surroundings = load::machine();
     let loaded = load::load(config, &surroundings);
     let Some(built) = loaded.built else {
-        load::report(&loaded.problems);
+        logging::report(format, &loaded.problems);
         return ExitCode::from(BAD_CONFIG);
     };
-    let Some(_logs) = logging::start(format) else {
+    let dropped_lines = built.app.front().dropped_lines().clone();
+    let Some(_logs) = logging::start(format, dropped_lines) else {
         return ExitCode::FAILURE;
     };
     match format {
@@ -55,9 +56,13 @@ pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
         LogFormat::Json => load::log(&loaded.problems),
     }
     let load::Built { settings, app, tls } = built;
-    block_on(async move {
-        let (Some(stop), Some(hangup)) = (Stop::listen(), Hangup::listen()) else {
-            return ExitCode::FAILURE;
+    block_on(format, async move {
+        let (stop, hangup) = match (Stop::listen(), Hangup::listen()) {
+            (Ok(stop), Ok(hangup)) => (stop, hangup),
+            (Err(error), _) | (_, Err(error)) => {
+                logging::fail(format, error);
+                return ExitCode::FAILURE;
+            }
         };
         let reloading = Reloading {
             config: config.to_owned(),
@@ -67,12 +72,19 @@ pub(super) fn run(config: &Path, format: LogFormat) -> ExitCode {
             watched: loaded.watched,
             clock: surroundings.clock,
         };
-        listen(stop, app, reloading, passed).await
+        let opened = open(&reloading, passed).await;
+        match opened {
+            Ok(listeners) => listen(stop, app, reloading, listeners).await,
+            Err(error) => {
+                logging::fail(format, error);
+                ExitCode::FAILURE
+            }
+        }
     })
 }
 
-/// Runs `work` on a runtime of its own.
-pub(super) fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
+/// Runs `work` on a runtime of its own; says on standard error, as `format` has it, where there can be none.
+pub(super) fn block_on(format: LogFormat, work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .event_interval(BETWEEN_EVENTS)
@@ -85,35 +97,29 @@ pub(super) fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
             status
         }
         Err(error) => {
-            out::error(format_args!("error: the runtime cannot start: {error}"));
+            logging::fail(format, format_args!("the runtime cannot start: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
-async fn listen(
-    stop: Stop,
-    app: App,
-    reloading: Reloading,
-    passed: Result<Vec<(Option<activation::Use>, activation::Passed)>, String>,
-) -> ExitCode {
+/// Sockets that were passed to the process, or why they cannot be used.
+type Passed = Result<Vec<(Option<activation::Use>, activation::Passed)>, String>;
+
+/// Opens every listener, or says why one cannot be.
+async fn open(reloading: &Reloading, passed: Passed) -> Result<Listeners, String> {
     let settings = &reloading.started;
     descriptors::raise(settings.limits.max_connections);
-    let opened = match passed {
-        Ok(passed) => Listeners::open(&settings.server, reloading.tls.as_ref(), passed).await,
-        Err(error) => Err(error),
-    };
-    let listeners = match opened {
-        Ok(listeners) => listeners,
-        Err(error) => {
-            out::error(format_args!("error: {error}"));
-            return ExitCode::FAILURE;
-        }
-    };
+    Listeners::open(&settings.server, reloading.tls.as_ref(), passed?).await
+}
+
+async fn listen(stop: Stop, app: App, reloading: Reloading, listeners: Listeners) -> ExitCode {
+    let settings = &reloading.started;
     listeners.announce(&match &settings.issuer {
         Issuer::Listed(issuers) => issuers.join(", "),
         Issuer::FromRequest => "from-request".to_owned(),
     });
+    load::log_key_schedule(&app);
     if let Some(proxies) = Upstreams::proxies() {
         tracing::info!("upstream keys are fetched through {proxies}");
     }
@@ -157,6 +163,7 @@ pub(super) async fn run_until(
         }
     };
     upkeep.abort();
+    front.sum_up();
     status
 }
 
@@ -227,20 +234,14 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    /// Takes both signals; `None` after having said what is wrong.
-    pub(super) fn listen() -> Option<Self> {
-        let signals = signal(SignalKind::terminate())
-            .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-        match signals {
-            Ok((terminate, interrupt)) => Some(Self {
-                terminate,
-                interrupt,
-            }),
-            Err(error) => {
-                out::error(format_args!("error: signals cannot be handled: {error}"));
-                None
-            }
-        }
+    /// Takes both signals, or says why that cannot be.
+    pub(super) fn listen() -> Result<Self, String> {
+        let take =
+            |kind| signal(kind).map_err(|error| format!("signals cannot be handled: {error}"));
+        Ok(Self {
+            terminate: take(SignalKind::terminate())?,
+            interrupt: take(SignalKind::interrupt())?,
+        })
     }
 
     /// Waits for the next of them.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Issued;
 use crate::jose::{SigningAlgorithm, Verified};
-use crate::oauth::{Reason, Refusal};
+use crate::oauth::{Reason, Refusal, redact};
 use crate::replay::Checked;
 
 /// How a decision ended.
@@ -54,6 +54,8 @@ pub struct Event {
     pub connector: Option<Arc<str>>,
     /// The client's id, once it is known who asks.
     pub client: Option<Arc<str>>,
+    /// Whether the client proved a secret.
+    pub client_proved: bool,
     /// The name of the rule in force.
     pub rule: Option<Arc<str>>,
     /// `iss`, `sub` and `jti` of the verified subject token.
@@ -77,6 +79,13 @@ pub struct Event {
 }
 
 impl Event {
+    /// The `tracing` name of events of tokens that were issued.
+    pub const ISSUED: &str = "issued";
+    /// The `tracing` name of events of refusals that somebody had to prove something for.
+    pub const REFUSED: &str = "refused";
+    /// The `tracing` name of events of refusals that a stranger can cause for nothing.
+    pub const SAMPLED: &str = "sampled";
+
     /// An event of the grant with this short name.
     pub fn new(grant: &'static str) -> Self {
         Self {
@@ -87,7 +96,10 @@ impl Event {
 
     /// Notes who the subject is: only a verified token may be named.
     pub fn subject(&mut self, token: &Verified) {
-        let claim = |name| token.claims().text(name).map(str::to_owned);
+        let claim = |name| {
+            let text = token.claims().text(name)?;
+            Some(redact(text).into_owned())
+        };
         let issuer = Some(token.issuer().to_owned());
         self.subject = Some([issuer, claim("sub"), claim("jti")]);
         self.verified_by = Some(if token.is_opaque() {
@@ -106,36 +118,55 @@ impl Event {
         self.exp = Some(issued.exp);
     }
 
+    /// Whether a stranger can cause a refusal for `reason` at no cost, so that a flood of it must not fill the log: no
+    /// token was verified and no client has proved a secret, or it is a limit that was passed.
+    pub fn is_cheap(&self, reason: Reason) -> bool {
+        reason.is_limit() || !(self.client_proved || self.subject.is_some())
+    }
+
     /// Writes the event to the log target `audit`.
     pub fn write(&self, result: Result<(), &Refusal>, request: &RequestFacts<'_>) {
-        let outcome = Outcome::of(result);
+        let outcome = Outcome::of(result).as_str();
         let [subject_iss, subject_sub, subject_jti] = self.subject.clone().unwrap_or_default();
-        tracing::info!(
-            target: "audit",
-            outcome = outcome.as_str(),
-            grant = (!self.grant.is_empty()).then_some(self.grant),
-            connector = self.connector.as_deref(),
-            rule = self.rule.as_deref(),
-            client = self.client.as_deref(),
-            subject_iss,
-            subject_sub,
-            subject_jti,
-            verified_by = self.verified_by,
-            replay = self.replay.map(Checked::as_str),
-            aud = (!self.aud.is_empty()).then(|| self.aud.join(" ")),
-            jti = self.jti,
-            id_token_jti = self.id_token_jti,
-            kid = self.kid,
-            alg = self.alg.map(SigningAlgorithm::name),
-            exp = self.exp,
-            reason = result.err().map(|refusal| refusal.reason.code()),
-            detail = result
-                .err()
-                .map(|refusal| refusal.detail.as_deref().unwrap_or(&refusal.description)),
-            remote = request.remote,
-            request_id = request.request_id,
-            duration_us = request.duration_us,
-        );
+        let cheap = result.is_err_and(|refusal| self.is_cheap(refusal.reason));
+        macro_rules! write_as {
+            ($name:expr) => {
+                tracing::info!(
+                    name: $name,
+                    target: "audit",
+                    outcome,
+                    grant = (!self.grant.is_empty()).then_some(self.grant),
+                    connector = self.connector.as_deref(),
+                    rule = self.rule.as_deref(),
+                    client = self.client.as_deref(),
+                    subject_iss,
+                    subject_sub,
+                    subject_jti,
+                    verified_by = self.verified_by,
+                    replay = self.replay.map(Checked::as_str),
+                    aud = (!self.aud.is_empty()).then(|| redact(&self.aud.join(" ")).into_owned()),
+                    jti = self.jti,
+                    id_token_jti = self.id_token_jti,
+                    kid = self.kid,
+                    alg = self.alg.map(SigningAlgorithm::name),
+                    exp = self.exp,
+                    reason = result.err().map(|refusal| refusal.reason.code()),
+                    detail = result
+                        .err()
+                        .map(|refusal| refusal.detail.as_deref().unwrap_or(&refusal.description)),
+                    remote = request.remote,
+                    request_id = request.request_id,
+                    duration_us = request.duration_us,
+                    count = cheap.then_some(1_u64),
+                )
+            };
+        }
+        // A name for each call site: by it the writer knows what an event is worth before it is formatted.
+        match result {
+            Ok(()) => write_as!(Event::ISSUED),
+            Err(_) if cheap => write_as!(Event::SAMPLED),
+            Err(_) => write_as!(Event::REFUSED),
+        }
     }
 }
 

@@ -138,6 +138,7 @@ impl Grants {
         let client = self.clients.authenticate(credentials, call.from).await?;
         if let Some(identity) = &client {
             event.client = Some(Arc::clone(&identity.client.id));
+            event.client_proved = identity.proved;
             identity.client.check_grant(grant)?;
             // Whoever proved nothing could use up the rate of somebody else.
             if identity.proved {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
-use super::{Connections, Current, Lasting, Role, routes};
+use super::{Connections, Current, DroppedLines, Lasting, Role, routes};
 
 /// The ways into an instance, which stay the same over all its configurations; clones are the same instance.
 #[derive(Clone, Debug)]
@@ -35,5 +35,15 @@ impl Front {
     /// Whether new work should go elsewhere.
     pub fn is_draining(&self) -> bool {
         self.lasting.is_draining()
+    }
+
+    /// Where lines are counted that the log has no room for.
+    pub fn dropped_lines(&self) -> &DroppedLines {
+        &self.lasting.metrics.dropped_lines
+    }
+
+    /// Logs what was only counted so far, for the end.
+    pub fn sum_up(&self) {
+        self.lasting.sampled.sum_up();
     }
 }

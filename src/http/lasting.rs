@@ -10,8 +10,8 @@ use super::{Metrics, Reloads, Sampled};
 pub struct Lasting {
     /// What is counted, and where the accept loops count.
     pub metrics: Metrics,
-    /// Refusals too cheap for an audit event each.
-    pub sampled: Sampled,
+    /// Which refusals are too cheap for an audit event each.
+    pub sampled: Arc<Sampled>,
     /// How reloads went.
     pub reloads: Arc<Reloads>,
     draining: AtomicBool,
@@ -29,7 +29,7 @@ impl Lasting {
         let reloads = Arc::<Reloads>::default();
         Self {
             metrics: Metrics::new(&reloads),
-            sampled: Sampled::default(),
+            sampled: Arc::default(),
             reloads,
             draining: AtomicBool::new(false),
         }

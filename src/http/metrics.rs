@@ -12,7 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{Connections, Reloads, Site};
+use super::{Connections, DroppedLines, Reloads, Site};
 use crate::grant::{Event, Outcome};
 use crate::oauth::Refusal;
 
@@ -35,6 +35,8 @@ pub struct Metrics {
     duration: Histogram,
     /// Where the accept loops count.
     pub connections: Connections,
+    /// Where the log counts what it has no room for.
+    pub dropped_lines: DroppedLines,
     /// The label of what concerns no connector.
     none: Arc<str>,
 }
@@ -60,11 +62,14 @@ impl Metrics {
         registry.register("config_reloads", "Reloads of the configuration", outcomes);
         let connections = Connections::default();
         registry.register_collector(Box::new(connections.clone()));
+        let dropped_lines = DroppedLines::default();
+        dropped_lines.register(&mut registry);
         Self {
             registry,
             requests,
             duration,
             connections,
+            dropped_lines,
             none: "".into(),
         }
     }

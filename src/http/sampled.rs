@@ -1,57 +1,131 @@
-//! Refusals that cost a flood nothing: counted, and logged at most once a second for each reason.
+//! Refusals that cost their sender nothing: some of each reason are logged in full, the rest is counted and summed
+//! up once a second, so that a flood of them does not fill the log.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::sleep;
 
 use crate::clock::Clock;
-use crate::grant::Outcome;
+use crate::grant::{Event, Outcome};
 use crate::oauth::Reason;
 
-/// Counts refusals that are decided before a token is even looked at.
+/// How many refusals for one reason are logged in full each second, however long a flood lasts.
+const EACH_SECOND: u32 = 10;
+
+/// How many are logged in full at once where few came before: a build with many jobs may be refused as a whole.
+const BURST: u32 = 200;
+
+/// How long refusals are counted before they are summed up.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Decides which cheap refusals are logged in full, and counts the others.
 #[derive(Debug)]
 pub struct Sampled {
-    counters: Vec<(Reason, Counter)>,
+    tallies: Vec<(Reason, Mutex<Tally>)>,
+    /// Whether a summary is on its way.
+    awaited: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct Counter {
-    since_last: AtomicU64,
-    /// The second of the last line, plus one, so that zero means never.
-    last: AtomicU64,
+struct Tally {
+    /// The last second in which one came.
+    second: u64,
+    /// How much of the burst is used up.
+    spent: u32,
+    /// How many were only counted since the last summary.
+    counted: u64,
 }
 
 impl Default for Sampled {
     fn default() -> Self {
-        let sampled = Reason::ALL.iter().filter(|reason| reason.is_sampled());
-        let counters = sampled.map(|reason| (*reason, Counter::default()));
+        let reasons = Reason::ALL.iter();
         Self {
-            counters: counters.collect(),
+            tallies: reasons.map(|reason| (*reason, Mutex::default())).collect(),
+            awaited: AtomicBool::new(false),
         }
     }
 }
 
 impl Sampled {
-    /// Counts one refusal; writes one audit event a second with the number since the last.
-    pub fn count(&self, reason: Reason, request_id: &str, clock: &dyn Clock) {
-        let known = self.counters.iter().find(|(known, _)| *known == reason);
-        let second = clock.monotonic().as_secs() + 1;
-        if let Some(count) = known.and_then(|(_, counter)| counter.count(second)) {
-            let (outcome, code) = (Outcome::of_refusal(reason).as_str(), reason.code());
-            tracing::info!(target: "audit", outcome, reason = code, request_id, count);
+    /// Whether a refusal for `reason` is to be logged in full; else it was counted, and a summary will follow.
+    pub fn admits(self: &Arc<Self>, reason: Reason, clock: &dyn Clock) -> bool {
+        let Some((_, tally)) = self.tallies.iter().find(|(known, _)| *known == reason) else {
+            return true;
+        };
+        let second = clock.monotonic().as_secs();
+        let admitted = tally
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .admits(second, burst(reason));
+        if !admitted {
+            self.await_summary();
+        }
+        admitted
+    }
+
+    /// Sees to it that what was counted is written, also if nothing more comes.
+    fn await_summary(self: &Arc<Self>) {
+        if self.awaited.load(Ordering::Relaxed) || self.awaited.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // Without a runtime, what was counted is written when this is dropped.
+        if let Ok(runtime) = Handle::try_current() {
+            let this = Arc::clone(self);
+            runtime.spawn(async move {
+                sleep(ROUND).await;
+                this.sum_up();
+            });
+        }
+    }
+
+    /// Writes one event for each reason with what was only counted since the last.
+    pub fn sum_up(&self) {
+        // First, so that whatever is counted from now on has a summary of its own.
+        self.awaited.store(false, Ordering::Release);
+        for (reason, tally) in &self.tallies {
+            let count =
+                std::mem::take(&mut tally.lock().unwrap_or_else(PoisonError::into_inner).counted);
+            if count > 0 {
+                let (outcome, reason) = (Outcome::of_refusal(*reason).as_str(), reason.code());
+                tracing::info!(name: Event::SAMPLED, target: "audit", outcome, reason, count);
+            }
         }
     }
 }
 
-impl Counter {
-    /// How many there were since the last line, where it is time for one.
-    fn count(&self, second: u64) -> Option<u64> {
-        self.since_last.fetch_add(1, Ordering::Relaxed);
-        let last = self.last.load(Ordering::Relaxed);
-        let mine = second > last
-            && self
-                .last
-                .compare_exchange(last, second, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        mine.then(|| self.since_last.swap(0, Ordering::Relaxed))
+impl Drop for Sampled {
+    fn drop(&mut self) {
+        self.sum_up();
+    }
+}
+
+impl Tally {
+    /// Whether one more in this second is logged in full.
+    fn admits(&mut self, second: u64, burst: u32) -> bool {
+        let passed = u32::try_from(second.saturating_sub(self.second)).unwrap_or(u32::MAX);
+        self.second = second;
+        self.spent = self
+            .spent
+            .saturating_sub(passed.saturating_mul(EACH_SECOND));
+        let admitted = self.spent < burst;
+        if admitted {
+            self.spent += 1;
+        } else {
+            self.counted += 1;
+        }
+        admitted
+    }
+}
+
+/// Of what passes a limit many always come.
+fn burst(reason: Reason) -> u32 {
+    if reason.is_limit() {
+        EACH_SECOND
+    } else {
+        BURST
     }
 }
 
@@ -60,9 +134,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_second_says_how_many() {
-        let counter = Counter::default();
-        let lines: Vec<_> = [1, 1, 1, 2, 5].map(|second| counter.count(second)).into();
-        assert_eq!(lines, [Some(1), None, None, Some(3), Some(1)]);
+    fn each_second_has_its_few_and_the_rest_is_counted() {
+        let mut tally = Tally::default();
+        for (second, sent, in_full, counted) in [
+            (0, 25, 20, 5),
+            (1, 5, 5, 5),
+            (2, 16, 15, 6),
+            (3, 12, 10, 8),
+            (90, 21, 20, 9),
+        ] {
+            let admitted = (0..sent).filter(|_| tally.admits(second, 20)).count();
+            assert_eq!((admitted, tally.counted), (in_full, counted), "{second}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use warp::http::{HeaderMap, HeaderValue};
 use warp::reply::Response;
 
 use super::reply::{self, Dialect};
-use super::{Remote, Site, accept, body};
+use super::{Lasting, Remote, Site, accept, body};
 use crate::clients::{Credentials, TOKEN_EXCHANGE};
 use crate::grant::{self, Event, Redeemed, RequestFacts, Simple};
 use crate::limits::Network;
@@ -116,7 +116,7 @@ async fn redeem(
         })
 }
 
-/// Counts a decision; what a flood could fill the log with is sampled there.
+/// Counts a decision and writes its event; what a flood could fill the log with is sampled.
 fn record(
     site: &Site,
     call: &Call<'_>,
@@ -124,23 +124,22 @@ fn record(
     result: Result<(), &Refusal>,
     took: Duration,
 ) {
-    site.lasting.metrics.decided(event, result, took);
-    match result {
-        Err(refusal) if refusal.reason.is_sampled() => {
-            let clock = site.clock.as_ref();
-            site.lasting
-                .sampled
-                .count(refusal.reason, call.request_id, clock);
-        }
-        result => {
-            let facts = RequestFacts {
-                remote: call.remote.map(|address| address.to_string()),
-                request_id: call.request_id,
-                duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            };
-            event.write(result, &facts);
-        }
+    let Lasting {
+        metrics, sampled, ..
+    } = site.lasting.as_ref();
+    metrics.decided(event, result, took);
+    if let Err(Refusal { reason, .. }) = result
+        && event.is_cheap(*reason)
+        && !sampled.admits(*reason, site.clock.as_ref())
+    {
+        return;
     }
+    let facts = RequestFacts {
+        remote: call.remote.map(|address| address.to_string()),
+        request_id: call.request_id,
+        duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+    };
+    event.write(result, &facts);
 }
 
 async fn redeem_form(
@@ -178,9 +177,10 @@ fn content_type(headers: &HeaderMap) -> Result<Dialect, Refusal> {
     let essence = value
         .and_then(|value| value.split(';').next())
         .map(str::trim);
-    match essence.map(str::to_ascii_lowercase).as_deref() {
-        Some("application/x-www-form-urlencoded") => Ok(Dialect::OAuth),
-        Some("application/json") => Ok(Dialect::Simple),
+    let is = |kind: &str| essence.is_some_and(|essence| essence.eq_ignore_ascii_case(kind));
+    match essence {
+        _ if is("application/x-www-form-urlencoded") => Ok(Dialect::OAuth),
+        _ if is("application/json") => Ok(Dialect::Simple),
         found => Err(Refusal::new(
             Reason::ContentTypeUnsupported,
             format!(

@@ -54,9 +54,6 @@ impl Keyring {
                 ),
             );
         }
-        for (from, words) in self.outlook(now) {
-            problems.note("keys.file", format!("{}: {words}", rfc3339(from)));
-        }
     }
 
     /// Says that nothing signs at `now`: an error if nothing ever will.

@@ -164,8 +164,8 @@ reasons! {
 }
 
 impl Reason {
-    /// Whether it is decided without looking at a token, so that a flood of it must not fill the log.
-    pub fn is_sampled(self) -> bool {
+    /// Whether it is a limit of size, time or rate that was passed, or a body that nobody reads: by design many come.
+    pub fn is_limit(self) -> bool {
         matches!(
             self,
             Self::BodyTimeout

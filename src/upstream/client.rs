@@ -141,26 +141,73 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Which CA certificates TLS to upstreams trusts where a connector has no `ca_file`, in words.
+pub fn machine_roots() -> String {
+    trusting_machine(false).map_or_else(|error| error, |(_, trusted)| trusted.to_string())
+}
+
+/// What a client with the machine's roots came to trust.
+enum Trusted {
+    System,
+    /// What `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+    Named(String),
+    /// The certificates of Mozilla, since there were no others, for this cause.
+    Bundled {
+        named: Option<String>,
+        cause: String,
+    },
+}
+
+impl std::fmt::Display for Trusted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::System => f.write_str("trusts the CA certificates of this system"),
+            Self::Named(named) => write!(f, "trusts the CA certificates of {named}"),
+            // Whoever set a variable did not mean the bundled ones.
+            Self::Bundled {
+                named: Some(named), ..
+            } => write!(
+                f,
+                "trusts the bundled ones, since no CA certificate was found in {named}"
+            ),
+            Self::Bundled { named: None, .. } => {
+                f.write_str("trusts the bundled ones, since this system has no CA certificates")
+            }
+        }
+    }
+}
+
+impl Trusted {
+    /// Logs it; what nobody asked for and nothing has changed is not news.
+    fn log(&self, loopback: bool) {
+        match self {
+            Self::System => {
+                tracing::debug!(target: "upstream", loopback, "TLS to upstreams {self}");
+            }
+            Self::Named(_) | Self::Bundled { named: None, .. } => {
+                tracing::info!(target: "upstream", loopback, "TLS to upstreams {self}");
+            }
+            Self::Bundled { cause, .. } => {
+                tracing::warn!(target: "upstream", loopback, cause, "TLS to upstreams {self}");
+            }
+        }
+    }
+}
+
 fn with_machine_roots(loopback: bool) -> Result<Client, String> {
+    let (client, trusted) = trusting_machine(loopback)?;
+    trusted.log(loopback);
+    Ok(client)
+}
+
+fn trusting_machine(loopback: bool) -> Result<(Client, Trusted), String> {
     let named = named_roots();
     match builder(loopback).build() {
-        Ok(client) => {
-            let roots = named.as_deref().unwrap_or("this system");
-            tracing::info!(target: "upstream", loopback, "TLS to upstreams trusts the CA certificates of {roots}");
-            Ok(client)
-        }
+        Ok(client) => Ok((client, named.map_or(Trusted::System, Trusted::Named))),
         Err(error) => {
             let cause = chain(&error);
-            match named {
-                // Whoever set a variable did not mean the bundled ones.
-                Some(named) => {
-                    tracing::warn!(target: "upstream", loopback, cause, "no CA certificate was found in {named}: TLS to upstreams trusts the bundled ones");
-                }
-                None => {
-                    tracing::info!(target: "upstream", loopback, "this system has no CA certificates: TLS to upstreams trusts the bundled ones");
-                }
-            }
-            with_bundled_roots(loopback).map_err(|error| chain(&error))
+            let client = with_bundled_roots(loopback).map_err(|error| chain(&error))?;
+            Ok((client, Trusted::Bundled { named, cause }))
         }
     }
 }

@@ -45,6 +45,7 @@ use terms::Terms;
 use userinfo::{Answers, Counts};
 
 pub use crate::jose::CandidateKeys as Found;
+pub use client::machine_roots;
 pub use error::{FetchError, KeysError, SourceError, UnavailableKind, UserinfoError};
 pub use files::unreadable_file;
 pub use folder::FolderProblem;

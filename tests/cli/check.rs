@@ -1,9 +1,9 @@
 //! `remint check` without the network: what it finds, how it says it, and its exit code.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bench::process::{Finished, remint};
-use crate::bench::site::{Site, config, connector, set_mode};
+use crate::bench::site::{Site, config, connector, generate, keys, set_mode};
 
 const UPSTREAM: &str = "https://gitlab.example.com";
 
@@ -70,7 +70,7 @@ fn a_state_dir_that_is_missing_is_a_warning_and_a_file_in_its_place_an_error() {
 #[test]
 fn the_closed_list_of_shared_issuers_is_printed() {
     let site = Site::new(&good());
-    let text = site.run(&["check"]).exits(0);
+    let text = site.run(&["check", "--verbose"]).exits(0);
     let json = report(&site.run(&["check", "--format", "json"]).exits(0));
     let listed = json["shared_issuers"].as_array().unwrap();
     for issuer in [
@@ -80,6 +80,43 @@ fn the_closed_list_of_shared_issuers_is_printed() {
     ] {
         assert!(text.stdout.contains(issuer), "{text:#?}");
         assert!(listed.iter().any(|found| found == issuer), "{json}");
+    }
+}
+
+#[test]
+fn what_no_one_asked_for_and_nothing_has_changed_is_not_printed() {
+    let own = &keys()["keys"];
+    let mut next = generate("ES256", "ec-2");
+    next["remint_signs_from"] = json!(4_000_000_000_u64);
+    let lists = [
+        "issuers where anybody can get a token",
+        "signs with ES256 in place of",
+        "CA certificates of",
+    ];
+    let github = "https://token.actions.githubusercontent.com";
+    let pinned = connector("gh", github).replace(
+        "claims.namespace_path == 'acme'",
+        "claims.repository_owner_id == '1'",
+    );
+    for (further, args, code, shown) in [
+        ("", &["check"][..], 0, [false, false, false]),
+        (pinned.as_str(), &["check"], 0, [true, false, false]),
+        ("", &["check", "--verbose"], 0, [true, true, true]),
+        ("", &["explain"], 1, [false; 3]),
+        ("", &["keys", "public"], 0, [false; 3]),
+    ] {
+        let site = Site::new(&format!("{}{further}", good()));
+        site.write(
+            "jwks.json",
+            &json!({ "keys": [own[0], own[1], next] }).to_string(),
+        );
+        let run = site.run(args).exits(code);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert_eq!(
+            lists.map(|list| said.contains(list)),
+            shown,
+            "{args:?} {said}"
+        );
     }
 }
 

@@ -153,6 +153,9 @@ fn the_printed_lines_work_and_nothing_is_left() {
     let token = &outputs[1];
     assert!(!run.stderr.contains(token.split('.').nth(1).unwrap()));
     assert!(run.stderr.contains("outcome=\"refused\""), "{run:#?}");
+    // Nobody has to wonder what it does while it makes them.
+    let first = run.stderr.lines().next().unwrap();
+    assert!(first.contains("making throw-away keys"), "{first}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn rust_log_does_not_silence_audit() {
 }
 
 /// Waits until something listens at `origin`.
-fn wait_for(origin: &str) {
+pub(crate) fn wait_for(origin: &str) {
     let address = origin.strip_prefix("http://").unwrap();
     for _ in 0..1000 {
         if std::net::TcpStream::connect(address).is_ok() {

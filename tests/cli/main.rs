@@ -13,6 +13,7 @@ mod bench;
 mod check;
 mod demo;
 mod explain;
+mod flood;
 mod key_files;
 mod keys;
 mod logs;

@@ -3,10 +3,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bench::http::{connect, exchange, get, read_reply};
-use crate::bench::site::{Site, config, connector, keys};
+use crate::bench::process::Finished;
+use crate::bench::site::{Site, config, connector, generate, keys};
 use crate::bench::upstream::{Upstream, dead_url, part};
 
 #[test]
@@ -126,6 +127,103 @@ fn a_port_that_is_taken_is_said_clearly() {
         let run = run.complains(&[&address, "address already in use", "server.listen"]);
         assert!(!run.stderr.contains("listening"), "{run:#?}");
     }
+}
+
+#[test]
+fn start_errors_are_json_lines_where_these_are_asked_for() {
+    let good = config("http://127.0.0.1:9", &connector("a", &dead_url()));
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let wrong = good
+        .replace("[server]", "[server]\nlissten = []\nsocket_mode = \"x\"")
+        .replace("\"http://127.0.0.1:9\"", "\"sts.example.com\"");
+    let paths = ["issuer", "server.lissten", "server.socket_mode"];
+    for (text, code, paths, words) in [
+        (wrong, 64, &paths[..], "did you mean"),
+        (
+            good.replace("127.0.0.1:0", &address),
+            1,
+            &[],
+            "address already in use",
+        ),
+        // Whatever else is silenced.
+        ("issuer = ".to_owned(), 64, &[], ""),
+    ] {
+        let site = Site::new(&text);
+        let args = ["serve", "--log-format", "json"];
+        let mut command = crate::bench::process::remint(site.folder(), &args);
+        let run = Finished::from(command.env("RUST_LOG", "off").output().unwrap()).exits(code);
+        assert_eq!(run.stdout, "");
+        let mut found = Vec::new();
+        for line in run.stderr.lines() {
+            let line: Value =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert!(
+                line["timestamp"].is_string() && line["message"].is_string(),
+                "{line}"
+            );
+            if line["level"] == "ERROR" {
+                found.push(line["path"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        assert!(!found.is_empty() && run.stderr.contains(words), "{run:#?}");
+        for path in paths {
+            assert!(
+                found.iter().any(|found| found == path),
+                "{path} in {run:#?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_key_schedule_is_logged_at_start_and_when_it_changes() {
+    let own = &keys()["keys"];
+    let with_next = |kid: &str, signs_from: u64| {
+        let mut next = generate("ES256", kid);
+        next["remint_signs_from"] = json!(signs_from);
+        json!({ "keys": [own[0], own[1], next] }).to_string()
+    };
+    let site = Site::new(&config("http://127.0.0.1:9", &connector("a", &dead_url())));
+    let file = site.folder().join("jwks.json");
+    let replace = |text: String| {
+        // Put in place as a whole, so that nothing half-written is read.
+        let beside = file.with_extension("new");
+        std::fs::write(&beside, text).unwrap();
+        std::fs::rename(&beside, &file).unwrap();
+    };
+    replace(with_next("ec-2", 4_000_000_000));
+    let remint = site.serve();
+    let told = || {
+        let log = remint.stderr.so_far();
+        let lines = log.lines();
+        let lines = lines.filter(|line| line.contains("signs with ES256 in place of"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let reloads = |count: usize| {
+        remint.stderr.wait("a reload", |text| {
+            let reloads = text.matches("the configuration was reloaded").count();
+            (reloads >= count).then_some(())
+        });
+    };
+    assert!(
+        remint
+            .stderr
+            .line("signs with ES256 in place of")
+            .contains("2096-10-02")
+    );
+    remint.signal("-HUP");
+    reloads(1);
+    assert_eq!(told().len(), 1, "{:?}", told());
+    replace(with_next("ec-3", 4_100_000_000));
+    remint.signal("-HUP");
+    reloads(2);
+    assert!(
+        told().len() >= 2 && told()[1].contains("ec-3"),
+        "{:?}",
+        told()
+    );
+    remint.stop();
 }
 
 #[test]

@@ -142,11 +142,11 @@ fn every_reason_has_its_row_with_its_status() {
 #[test]
 fn sampled_reasons_are_named() {
     let page = page("docs/audit.md");
-    let (_, rest) = page.split_once("Events with the reasons ").unwrap();
-    let (list, _) = rest.split_once(" are counted").unwrap();
+    let (_, rest) = page.split_once("The reasons ").unwrap();
+    let (list, _) = rest.split_once(" are sampled").unwrap();
     let named: BTreeSet<_> = list.split('`').skip(1).step_by(2).collect();
-    let sampled = Reason::ALL.iter().filter(|reason| reason.is_sampled());
-    assert_eq!(named, sampled.map(|reason| reason.code()).collect());
+    let limits = Reason::ALL.iter().filter(|reason| reason.is_limit());
+    assert_eq!(named, limits.map(|reason| reason.code()).collect());
 }
 
 /// The first column of a table, without the code font.

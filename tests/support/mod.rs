@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod authority;
+pub(crate) mod fragments;
 pub(crate) mod http;
 pub(crate) mod issuer;
 pub(crate) mod keys;

@@ -89,7 +89,8 @@ struct Captured {
 }
 
 impl Lines {
-    fn of(stream: impl Read + Send + 'static) -> Self {
+    /// The lines that `stream` gives from now on.
+    pub(crate) fn of(stream: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
         let captured = lines.clone();
         std::thread::spawn(move || {
