@@ -71,3 +71,4 @@ pub mod policy;
 pub mod random;
 pub mod replay;
 pub mod upstream;
+pub mod version;

@@ -20,6 +20,7 @@ mod practice;
 mod publish;
 mod reload;
 mod serve;
+mod version;
 mod watch;
 
 use std::net::SocketAddr;
@@ -73,6 +74,8 @@ enum Command {
     Health(ConfigArg),
     /// Try it out: throw-away keys, a practice CI issuer, and curl lines to paste.
     Demo(DemoArgs),
+    /// Say which version this is, of which commit, and with which cargo features.
+    Version,
 }
 
 #[derive(Debug, Args)]
@@ -112,5 +115,6 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Health(args) => health::run(&args.config),
         Command::Demo(args) => demo::run(args.listen, cli.log_format),
+        Command::Version => version::run(),
     }
 }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::process::{Build, Process};
 use super::{Connections, DroppedLines, Reloads, Site};
 use crate::grant::{Event, Outcome};
 use crate::oauth::Refusal;
@@ -94,10 +95,14 @@ impl Metrics {
         let mut standing = Registry::with_prefix(PREFIX);
         standing.register_collector(Box::new(site.standing.clone()));
         standing.register_collector(Box::new(site.guards.clone()));
+        standing.register_collector(Box::new(Build));
+        let mut process = Registry::default();
+        process.register_collector(Box::new(Process));
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode_registry(&mut text, &self.registry);
         let _ = encode_registry(&mut text, &standing);
+        let _ = encode_registry(&mut text, &process);
         let _ = encode_eof(&mut text);
         text
     }

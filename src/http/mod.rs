@@ -14,6 +14,7 @@ mod issuers;
 mod lasting;
 mod metadata;
 mod metrics;
+mod process;
 mod reloads;
 mod reply;
 mod request_id;

@@ -20,3 +20,4 @@ mod logs;
 mod messages;
 mod online;
 mod serve;
+mod version;
