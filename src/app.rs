@@ -17,7 +17,7 @@ use crate::http::{
     Current, Front, Guards, Issuers, Lasting, Public, Role, RouteService, Site, Standing, metadata,
 };
 use crate::jose::{Choice, Keyring, Moment, rfc3339};
-use crate::limits::{Gate, Limiter};
+use crate::limits::{Bodies, Gate, Limiter};
 use crate::policy::{Limits, Policy, cel};
 use crate::random::{Random, SystemRandom};
 use crate::replay::{self, Replay};
@@ -368,6 +368,11 @@ fn guards(
             |old| Arc::clone(&old.limiter),
         ),
         gate: same_gate.map_or_else(|| Gate::new(limits.max_concurrent), |old| old.gate.clone()),
+        // What is held counts on, whatever the new limit is.
+        bodies: old.map_or_else(
+            || Arc::new(Bodies::default()),
+            |old| Arc::clone(&old.bodies),
+        ),
         replay,
         limits,
     })

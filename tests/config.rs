@@ -116,6 +116,7 @@ fn fills_in_the_defaults() {
     assert!(settings.server.tls.is_none());
     assert_eq!(settings.limits.max_connections, 10_000);
     assert_eq!(settings.limits.max_concurrent, 256);
+    assert_eq!(settings.limits.max_body_bytes, 64 * 1024 * 1024);
     assert_eq!(settings.limits.rate_per_address, None);
     assert_eq!(settings.limits.rate_per_client, None);
     assert!(settings.keys.file.is_absolute() && settings.keys.file.ends_with("jwks.json"));
@@ -478,6 +479,11 @@ server.tls.cert_file = "c" ;; server.tls.key_file = "k" ;; server.tls.listen = [
 server.listen = [] ;; server.tls.cert_file = "c" ;; server.tls.key_file = "k" ;; server.tls.metadata_listen = ["a:1"] => server.listen: empty list
 limits.max_connections = 0        => limits.max_connections: 0 | 1 to
 limits.max_connections = 2000000  => limits.max_connections: 2000000 | 1 to
+limits.max_body_bytes = "64KB"     => limits.max_body_bytes: "64KB" | "64MiB" | "512KiB" | 67108864
+limits.max_body_bytes = 1.5        => limits.max_body_bytes: the number 1.5 | "64MiB"
+limits.max_body_bytes = -1         => limits.max_body_bytes: the number -1 | "64MiB"
+limits.max_body_bytes = "63KiB"    => limits.max_body_bytes: 63KiB | "64KiB" or more
+limits.max_body_bytes = 65535      => limits.max_body_bytes: 65535B | "64KiB" or more
 limits.max_concurrent = 0         => limits.max_concurrent: 0 | 1 to
 limits.rate_per_address = 0       => limits.rate_per_address: 0 | 1 to
 limits.rate_per_client = 5000000  => limits.rate_per_client: 5000000 | 1 to

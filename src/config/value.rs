@@ -8,6 +8,7 @@ use config::{Value, ValueKind};
 
 use super::duration;
 use super::problems::{Problems, child_path};
+use super::size::{self, Size};
 
 /// The origin that the `config` crate gives to every value that came from the environment.
 pub(super) const ENVIRONMENT: &str = "the environment";
@@ -92,6 +93,18 @@ impl FromValue for Duration {
             _ => None,
         };
         read.or_else(|| wrong(&value.kind, duration::FORMS, path, sink))
+    }
+}
+
+impl FromValue for Size {
+    fn read(value: Value, path: &str, sink: &mut Sink) -> Option<Self> {
+        let read = match &value.kind {
+            ValueKind::I64(number) => u64::try_from(*number).ok().map(Self),
+            ValueKind::U64(number) => Some(Self(*number)),
+            ValueKind::String(text) => size::parse(text),
+            _ => None,
+        };
+        read.or_else(|| wrong(&value.kind, size::FORMS, path, sink))
     }
 }
 

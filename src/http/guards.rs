@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::config;
-use crate::limits::{Gate, Limit, Limiter};
+use crate::limits::{Bodies, Gate, Limit, Limiter};
 use crate::replay::Replay;
 
 /// The limits that count.
@@ -20,9 +20,11 @@ pub struct Guards {
     pub limiter: Arc<Limiter>,
     /// Exchanges at once.
     pub gate: Gate,
+    /// The memory for bodies.
+    pub bodies: Arc<Bodies>,
     /// Used tokens.
     pub replay: Arc<Replay>,
-    /// What the first two were made from.
+    /// What the first two were made from, and how much memory bodies get.
     pub limits: config::Limits,
 }
 
@@ -34,6 +36,7 @@ impl Collector for Guards {
             ("rate_per_address", self.limiter.refused(Limit::Address)),
             ("rate_per_client", self.limiter.refused(Limit::Client)),
             ("max_concurrent", self.gate.refused()),
+            ("max_body_bytes", self.bodies.refused()),
         ] {
             let labels = [("limit", limit)];
             ConstCounter::new(count).encode(limited.encode_family(&labels)?)?;
@@ -43,6 +46,10 @@ impl Collector for Guards {
         let metric =
             encoder.encode_descriptor("exchanges_waiting", help, None, MetricType::Gauge)?;
         ConstGauge::new(waiting).encode(metric)?;
+        let help = "Bytes of the bodies of requests under way";
+        let bytes = u64::try_from(self.bodies.used()).unwrap_or(u64::MAX);
+        let metric = encoder.encode_descriptor("body_bytes", help, None, MetricType::Gauge)?;
+        ConstGauge::new(bytes).encode(metric)?;
         let help = "Uses of tokens that the memory of this process holds";
         let entries = u64::try_from(self.replay.entries()).unwrap_or(u64::MAX);
         let metric = encoder.encode_descriptor("replay_entries", help, None, MetricType::Gauge)?;

@@ -79,13 +79,12 @@ pub(super) fn refusal(refusal: &Refusal, dialect: Dialect, request_id: &str) -> 
     if code == ErrorCode::InvalidClient {
         set(&mut response, WWW_AUTHENTICATE, "Basic realm=\"remint\"");
     }
-    if matches!(
-        refusal.reason,
-        Reason::BodyTooLarge | Reason::BodyTimeout | Reason::HeadMalformed
-    ) {
-        // What is still on its way is not worth reading.
-        set(&mut response, CONNECTION, "close");
-    }
+    response
+}
+
+/// The response as the last one of its HTTP/1.1 connection.
+pub(super) fn last(mut response: Response) -> Response {
+    set(&mut response, CONNECTION, "close");
     response
 }
 

@@ -111,7 +111,7 @@ async fn answer(
     let (method, id) = (&head.method, head.id.as_str());
     if let Some(HostProblem(problem)) = head.host_problem {
         let refusal = Refusal::new(Reason::HeadMalformed, problem);
-        return reply::refusal(&refusal, Dialect::OAuth, id);
+        return reply::last(reply::refusal(&refusal, Dialect::OAuth, id));
     }
     let is_read = method == Method::GET || method == Method::HEAD;
     match find(site, head) {

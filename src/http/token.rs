@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use futures_util::{FutureExt, Stream};
 use warp::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use warp::http::{HeaderMap, HeaderValue};
@@ -13,7 +13,7 @@ use super::reply::{self, Dialect};
 use super::{Lasting, Remote, Site, accept, body};
 use crate::clients::{Credentials, TOKEN_EXCHANGE};
 use crate::grant::{self, Event, Redeemed, RequestFacts, Simple};
-use crate::limits::Network;
+use crate::limits::{Body, Network};
 use crate::oauth::{Form, Reason, Refusal, cut};
 
 /// What is known of a token request before its body is read.
@@ -60,11 +60,18 @@ pub(super) async fn handle(
 ) -> Response {
     let started = site.clock.monotonic();
     let mut event = Event::default();
-    let (dialect, result) = match read(site, call, body).await {
-        Ok((dialect, body)) => (
-            dialect,
-            redeem(site, call, dialect, &body, &mut event).await,
-        ),
+    let mut is_unread = false;
+    let (dialect, result) = match admit(site, call) {
+        Ok(dialect) => match read(site, call, body).await {
+            Ok(body) => (
+                dialect,
+                redeem(site, call, dialect, &body, &mut event).await,
+            ),
+            Err(refusal) => {
+                is_unread = true;
+                (dialect, Err(refusal))
+            }
+        },
         Err(refusal) => (Dialect::OAuth, Err(refusal)),
     };
     let took = site.clock.monotonic().saturating_sub(started);
@@ -77,18 +84,31 @@ pub(super) async fn handle(
             };
             reply::token(&redeemed, accept::preferred(call.headers, default))
         }
-        Err(refusal) => reply::refusal(&refusal, dialect, call.request_id),
+        Err(refusal) => {
+            let response = reply::refusal(&refusal, dialect, call.request_id);
+            if is_unread {
+                // The rest of the body is still on its way and is not worth reading.
+                return reply::last(response);
+            }
+            response
+        }
     }
 }
 
-async fn read(
-    site: &Site,
+/// What is refused before the body is looked at.
+fn admit(site: &Site, call: &Call<'_>) -> Result<Dialect, Refusal> {
+    site.guards.limiter.admit_address(call.from())?;
+    content_type(call.headers)
+}
+
+async fn read<'a>(
+    site: &'a Site,
     call: &Call<'_>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
-) -> Result<(Dialect, Bytes), Refusal> {
-    site.guards.limiter.admit_address(call.from())?;
-    let dialect = content_type(call.headers)?;
-    Ok((dialect, body::read(call.headers, body).await?))
+) -> Result<Body<'a>, Refusal> {
+    let guards = &site.guards;
+    let receiving = guards.bodies.receive(guards.limits.max_body_bytes);
+    body::read(call.headers, body, receiving).await
 }
 
 /// Hands the body to the grants; a defect that makes one panic becomes a refusal like any other.
@@ -96,7 +116,7 @@ async fn redeem(
     site: &Site,
     call: &Call<'_>,
     dialect: Dialect,
-    body: &Bytes,
+    body: &[u8],
     event: &mut Event,
 ) -> Result<Redeemed, Refusal> {
     let redeemed = async {
@@ -145,7 +165,7 @@ fn record(
 async fn redeem_form(
     site: &Site,
     call: &Call<'_>,
-    body: &Bytes,
+    body: &[u8],
     event: &mut Event,
 ) -> Result<Redeemed, Refusal> {
     let form = Form::parse(body)?;
@@ -155,7 +175,7 @@ async fn redeem_form(
 async fn redeem_simple(
     site: &Site,
     call: &Call<'_>,
-    body: &Bytes,
+    body: &[u8],
     event: &mut Event,
 ) -> Result<Redeemed, Refusal> {
     event.grant = Simple::NAME;

@@ -1,10 +1,13 @@
-//! What callers may take up of this service: how often they ask, and how many are served at once.
+//! What callers may take up of this service: how often they ask, how many are served at once, and the memory for
+//! their bodies.
 
+mod bodies;
 mod gate;
 mod network;
 mod queue;
 mod rate;
 
+pub use bodies::{Bodies, Body, Receiving};
 pub use gate::{Gate, Permit};
 pub use network::Network;
 pub use queue::Queue;

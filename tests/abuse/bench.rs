@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
+
+use remint::clock::{Clock as _, SystemClock};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::authority::Authority;
 use crate::support::http;
@@ -15,6 +18,10 @@ use crate::support::{PATIENCE, until};
 
 /// How much more memory than before may be in use when all is over, in KiB: the allocator keeps some.
 const KEPT: u64 = 64 * 1024;
+/// What honest callers and the allocator may take beside an attack, in KiB.
+const BESIDE: u64 = 12 * 1024;
+/// How many honest exchanges must succeed beside an attack.
+const ENOUGH: u64 = 20;
 
 /// A running program with its listeners.
 pub(crate) struct Bench {
@@ -64,11 +71,19 @@ impl Bench {
         connect(self.server.address)
     }
 
-    /// Runs `attack` while honest callers exchange tokens, all of them with success; then memory must come back.
-    pub(crate) fn withstands<T>(&self, attack: impl FnOnce() -> T) -> T {
+    /// As [`Bench::serves_during`]; at its peak the attack may take `most` KiB of memory, which must come back.
+    pub(crate) fn withstands<T>(&self, most: u64, attack: impl FnOnce(&Honest) -> T) -> T {
         self.exchange();
         let before = self.memory();
+        self.forget_peak();
         let done = self.serves_during(attack);
+        let peak = self.peak();
+        println!("{before} KiB before, {peak} KiB at the peak");
+        let limit = before + most + BESIDE;
+        assert!(
+            peak <= limit,
+            "{peak} KiB at the peak, {before} before, limit {limit}"
+        );
         until("memory comes back", || {
             self.exchange();
             self.memory() < before + KEPT
@@ -76,31 +91,25 @@ impl Bench {
         done
     }
 
-    /// Runs `attack` while honest callers exchange tokens, and waits until its connections are gone.
-    pub(crate) fn serves_during<T>(&self, attack: impl FnOnce() -> T) -> T {
-        let over = AtomicBool::new(false);
+    /// Runs `attack` beside honest callers, whose every exchange must succeed, and waits until its connections are gone.
+    pub(crate) fn serves_during<T>(&self, attack: impl FnOnce(&Honest) -> T) -> T {
+        let honest = Honest::default();
         let done = thread::scope(|scope| {
-            let callers: Vec<_> = (0..2)
-                .map(|_| {
-                    scope.spawn(|| {
-                        let mut served = 0;
-                        while !over.load(Relaxed) {
-                            self.exchange();
-                            served += 1;
-                        }
-                        served
-                    })
-                })
-                .collect();
-            let over = Over(&over);
-            let done = attack();
-            drop(over);
-            for caller in callers {
-                let served = caller.join().unwrap();
-                assert!(served > 3, "{served}");
+            let over = Over(&honest);
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !honest.over.load(Relaxed) {
+                        self.exchange();
+                        honest.served.fetch_add(1, Relaxed);
+                    }
+                });
             }
+            let done = attack(&honest);
+            drop(over);
             done
         });
+        let shown = honest.shown.into_inner();
+        assert!(shown, "nobody looked whether honest exchanges go on");
         until("the connections are gone", || {
             self.metric("remint_connections{listener=\"main\"}") == 0
         });
@@ -134,23 +143,80 @@ impl Bench {
 
     /// The resident memory in KiB.
     pub(crate) fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory in KiB since the last call of `forget_peak`.
+    fn peak(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn forget_peak(&self) {
+        // proc_pid_clear_refs(5)
+        fs::write(format!("/proc/{}/clear_refs", self.server.id()), "5").unwrap();
+    }
+
+    fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.server.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        line.unwrap()
-            .trim()
-            .trim_end_matches(" kB")
-            .parse()
-            .unwrap()
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let value = line.unwrap().trim().trim_end_matches(" kB");
+        value.parse().unwrap()
+    }
+}
+
+/// Callers who exchange tokens beside an attack.
+#[derive(Default)]
+pub(crate) struct Honest {
+    served: AtomicU64,
+    over: AtomicBool,
+    shown: AtomicBool,
+}
+
+impl Honest {
+    /// Waits until they have had enough tokens from now on. What the attack holds stands meanwhile.
+    pub(crate) fn goes_on(&self) {
+        let before = self.served.load(Relaxed);
+        until("honest exchanges go on", || self.enough_since(before));
+    }
+
+    /// Attacks in waves: at least so many, and until they have had enough tokens beside them.
+    pub(crate) fn goes_on_beside(&self, waves: usize, mut wave: impl FnMut()) {
+        let clock = SystemClock::new();
+        let end = clock.monotonic() + PATIENCE * 3;
+        let before = self.served.load(Relaxed);
+        let mut made = 0;
+        while made < waves || !self.enough_since(before) {
+            assert!(clock.monotonic() < end, "never: honest exchanges go on");
+            wave();
+            made += 1;
+        }
+    }
+
+    fn enough_since(&self, before: u64) -> bool {
+        let is_enough = self.served.load(Relaxed) >= before + ENOUGH;
+        self.shown.fetch_or(is_enough, Relaxed);
+        is_enough
     }
 }
 
 /// Ends the honest callers, also where the attack panics.
-struct Over<'a>(&'a AtomicBool);
+struct Over<'a>(&'a Honest);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {
-        self.0.store(true, Relaxed);
+        self.0.over.store(true, Relaxed);
     }
+}
+
+/// Lets this process have as many connections as it may.
+pub(crate) fn raise_descriptors() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    limit.maximum
 }
 
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {

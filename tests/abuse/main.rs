@@ -14,6 +14,7 @@
 mod support;
 
 mod bench;
+mod bodies;
 mod carried;
 mod floods;
 mod resets;

@@ -9,25 +9,25 @@ use tokio::net::TcpStream;
 use crate::bench::Bench;
 use crate::support::PATIENCE;
 
-const CONNECTIONS: u64 = 50;
+const CONNECTIONS: usize = 50;
 
 #[test]
 fn rapid_resets_end_the_connection_and_stop_nobody() {
     let bench = Bench::start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let address = bench.server.address;
-    let taken_back: u64 = bench.withstands(|| {
-        let attack = async {
-            let mut taken_back = 0;
-            for _ in 0..CONNECTIONS {
-                taken_back += reset_until_cut_off(TcpStream::connect(address).await.unwrap()).await;
-            }
-            taken_back
-        };
-        runtime.block_on(attack)
+    let (mut connections, mut taken_back) = (0, 0);
+    bench.withstands(0, |honest| {
+        honest.goes_on_beside(CONNECTIONS, || {
+            connections += 1;
+            taken_back += runtime.block_on(async {
+                let stream = TcpStream::connect(address).await.unwrap();
+                reset_until_cut_off(stream).await
+            });
+        });
     });
-    println!("{taken_back} requests taken back on {CONNECTIONS} connections");
-    assert_eq!(bench.closed("resets"), CONNECTIONS);
+    println!("{taken_back} requests taken back on {connections} connections");
+    assert_eq!(bench.closed("resets"), connections);
 }
 
 /// Opens and resets requests until the server has had enough; gives how many there were.

@@ -14,6 +14,7 @@
 mod support;
 
 mod ages;
+mod bodies;
 mod concurrent;
 mod rates;
 mod replay;

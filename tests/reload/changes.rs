@@ -1,7 +1,10 @@
 //! What SIGHUP puts in force.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
+use super::support::http;
 use super::support::server::Site;
 use super::support::until;
 use super::world::{World, job, make_keys};
@@ -144,4 +147,33 @@ fn a_burst_of_signals_is_few_reloads() {
     assert!(world.reload());
     let (succeeded, failed) = world.reloads();
     assert!(succeeded < 200 && failed == 0, "{succeeded}, {failed}");
+}
+
+#[test]
+fn a_new_limit_of_bodies_counts_those_that_are_under_way() {
+    let site = Site::new().tables("[limits]\nmax_body_bytes = \"1MiB\"");
+    let world = World::start(site.connector("ci", ""));
+    let bytes = || world.metric("remint_body_bytes").unwrap();
+    let half = || {
+        let head = "POST /token HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 50000\r\n\r\n";
+        let mut stream = TcpStream::connect(world.server.address).unwrap();
+        let sent = [head.as_bytes(), &vec![b'x'; 40_000]].concat();
+        stream.write_all(&sent).unwrap();
+        stream
+    };
+    let mut first = half();
+    until("it is held", || bytes() == 40_960);
+    let _second = half();
+    until("both are held", || bytes() == 2 * 40_960);
+    world.replace("1MiB", "64KiB");
+    assert!(world.reload());
+    assert_eq!(world.claims("ci")["iss"], "https://sts.example.com");
+    let mut reply = Vec::new();
+    first.read_to_end(&mut reply).unwrap();
+    let reply = http::parse(&reply);
+    let refused = (
+        "temporarily_unavailable".to_owned(),
+        "overloaded".to_owned(),
+    );
+    assert_eq!(reply.refusal(), (503, refused.0, refused.1));
 }

@@ -113,7 +113,8 @@ pub(crate) fn raw(address: SocketAddr, bytes: &[u8]) -> Reply {
     parse(&reply)
 }
 
-fn parse(reply: &[u8]) -> Reply {
+/// A whole reply.
+pub(crate) fn parse(reply: &[u8]) -> Reply {
     let end = reply.windows(4).position(|four| four == b"\r\n\r\n");
     let end = end.unwrap_or_else(|| panic!("no head: {:?}", String::from_utf8_lossy(reply)));
     let head = std::str::from_utf8(&reply[..end]).unwrap();

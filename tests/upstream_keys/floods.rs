@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use remint::clock::{Clock, SystemClock};
-
 use super::support::issuer::JWKS;
 use super::support::keys::P256;
 use super::support::tokens::b64;
@@ -84,51 +82,4 @@ fn bad_signatures_cause_no_fetch() {
     assert_eq!(counts, [FLOOD, 0]);
     assert_eq!(world.sick.hits(JWKS), hits);
     load.end();
-}
-
-/// Run it by hand, better with `--release`: `cargo test --release --test upstream_keys -- --ignored --nocapture p99`.
-#[test]
-#[ignore = "a measurement: it prints and asserts nothing of time"]
-#[allow(clippy::print_stdout, reason = "a measurement")]
-fn p99_of_honest_exchanges() {
-    let world = World::start();
-    let quiet = AtomicUsize::new(0);
-    let quiet = honest(&world, || quiet.fetch_add(1, Ordering::Relaxed) < 2_000);
-    println!("quiet: {quiet}");
-    let unknown = forged(&world, "KID");
-    let (_, rest) = unknown.split_once('.').unwrap();
-    let beside_a_flood = |what: &str, reasons, token: &(dyn Fn(usize) -> String + Sync)| {
-        thread::scope(|scope| {
-            let flood = scope.spawn(|| flood(&world, reasons, token));
-            println!("{what}: {}", honest(&world, || !flood.is_finished()));
-            flood.join().unwrap();
-        });
-    };
-    let reasons = ["key_unknown", "keys_unavailable"];
-    beside_a_flood("unknown kids", reasons, &|number| {
-        with_kid(&format!("flood-{number}"), rest)
-    });
-    let bad = forged(&world, "e1");
-    let reasons = ["signature_invalid", ""];
-    beside_a_flood("bad signatures", reasons, &|_| bad.clone());
-}
-
-/// The times of honest exchanges, one after the other `while` it is so.
-fn honest(world: &World, go_on: impl Fn() -> bool) -> String {
-    let clock = SystemClock::new();
-    let mut caller = Caller::to(world.address);
-    let mut micros = Vec::new();
-    while go_on() {
-        let token = world.job(&world.sick, &P256, "e1");
-        let start = clock.monotonic();
-        assert_eq!(caller.exchange(&token).0, 200);
-        micros.push(clock.monotonic().saturating_sub(start).as_micros());
-    }
-    micros.sort_unstable();
-    let at = |percent: usize| micros[micros.len() * percent / 100];
-    let (median, p99) = (at(50), at(99));
-    format!(
-        "{} exchanges, median {median} us, p99 {p99} us",
-        micros.len()
-    )
 }

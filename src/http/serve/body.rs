@@ -138,10 +138,18 @@ impl Body for RequestBody {
             }
             Poll::Pending => ready!(Pin::new(&mut self.incoming).poll_frame(cx)),
         };
+        let shares_buffer = matches!(self.watch, Watch::Own(..));
         if !matches!(frame, Some(Ok(_))) || self.incoming.is_end_stream() {
             self.end();
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        let mut frame = frame.map(|frame| frame.map_err(Into::into));
+        if let (true, Some(Ok(part))) = (shares_buffer, &mut frame)
+            && let Some(data) = part.data_mut()
+        {
+            // As it is, a short one would hold a buffer with all that came beside it on the connection.
+            *data = Bytes::copy_from_slice(data);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -14,6 +14,10 @@ use super::frames::Frames;
 /// What an HTTP/2 connection begins with (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// The most that hyper gets at once of HTTP/1. It makes its buffer larger with every read that fills it, and keeps it
+/// while a body is waited for: with one less than its smallest, that stays as it is.
+const LARGEST_READ: usize = 8191;
+
 /// A socket that reports what passes through it.
 pub(super) struct Watched<I> {
     io: I,
@@ -140,7 +144,11 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        let read = Pin::new(&mut this.io).poll_read(cx, buf);
+        let read = if this.frames.is_none() && buf.remaining() > LARGEST_READ {
+            poll_read_some(Pin::new(&mut this.io), cx, buf)
+        } else {
+            Pin::new(&mut this.io).poll_read(cx, buf)
+        };
         let bytes = buf.filled().get(before..).unwrap_or_default();
         if !bytes.is_empty() {
             match &mut this.frames {
@@ -150,6 +158,19 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         }
         read
     }
+}
+
+/// Reads less than hyper has room for.
+fn poll_read_some<I: AsyncRead>(
+    io: Pin<&mut I>,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<()>> {
+    let mut some = ReadBuf::new(buf.initialize_unfilled_to(LARGEST_READ));
+    let read = io.poll_read(cx, &mut some);
+    let length = some.filled().len();
+    buf.advance(length);
+    read
 }
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
