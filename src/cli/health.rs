@@ -1,140 +1,87 @@
 //! `remint health`: asks the running server whether it is ready.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use clap::Args;
 
-use super::{BAD_CONFIG, LogFormat, out, own_tls, serve};
-use crate::config::problems::{Problems, Severity};
-use crate::config::{self, Address, Server};
+use super::endpoint::{Endpoint, Refused};
+use super::{BAD_CONFIG, LogFormat, out, serve};
+use crate::config::{self, Server};
 
-/// How long the whole exchange may take.
+/// How long one server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The longest reply that is read; with thousands of connectors the details are long.
-const LONGEST_REPLY: usize = 16 * 1024 * 1024;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-pub(super) fn run(config: &Path) -> ExitCode {
-    let mut problems = Problems::new();
-    let settings = config::load(config, config::process_environment(), &mut problems);
-    let Some(settings) = settings.filter(|_| !problems.has_errors()) else {
-        let errors = problems
-            .iter()
-            .filter(|found| found.severity == Severity::Error);
-        errors.for_each(out::error);
-        return ExitCode::from(BAD_CONFIG);
-    };
-    serve::block_on(LogFormat::Text, health(&settings.server))
+#[derive(Debug, Args)]
+pub(super) struct HealthArgs {
+    /// The configuration that says where the server listens; what else is wrong in it does not matter.
+    #[arg(long, value_name = "FILE", default_value = "site.toml")]
+    config: PathBuf,
+    /// Ask this server instead, without any file: http(s)://HOST:PORT[/PATH] or unix:PATH.
+    #[arg(long, value_name = "URL")]
+    url: Option<Endpoint>,
 }
 
-async fn health(server: &Server) -> ExitCode {
-    let Some((address, over_tls)) = listener(server) else {
-        out::error("error: no listener has an address (write server.admin_listen)");
+pub(super) fn run(args: &HealthArgs) -> ExitCode {
+    let endpoints = match &args.url {
+        Some(url) => vec![url.clone()],
+        None => listed(args),
+    };
+    if endpoints.is_empty() {
+        out::error(
+            "error: no listener has an address: write server.admin_listen, or ask with --url",
+        );
         return ExitCode::from(BAD_CONFIG);
-    };
-    let asked = tokio::time::timeout(PATIENCE, ask(address, over_tls)).await;
-    let why = match asked {
-        Ok(Ok((StatusCode::OK, word))) => {
-            out::line(word);
-            return ExitCode::SUCCESS;
-        }
-        Ok(Ok((status, word))) => {
-            out::line(&word);
-            format!("is {word} ({})", status.as_u16())
-        }
-        Ok(Err(error)) => format!("cannot be asked: {error}"),
-        Err(_) => format!("did not answer within {} s", PATIENCE.as_secs()),
-    };
-    out::error(format_args!("error: the server on {address} {why}"));
-    ExitCode::FAILURE
+    }
+    serve::block_on(LogFormat::Text, health(&endpoints))
 }
 
-/// Whom to ask, and whether over TLS: plain ones first, then one that asks for no client certificate.
-fn listener(server: &Server) -> Option<(&Address, bool)> {
+/// The listeners of the configuration.
+fn listed(args: &HealthArgs) -> Vec<Endpoint> {
+    // The server runs with the configuration that was good, and goes on with it.
+    let (server, doubt) = config::load_server(&args.config, config::process_environment());
+    if let Some(doubt) = doubt {
+        out::error(format_args!(
+            "note: {doubt}; asking where the server may listen all the same"
+        ));
+    }
+    listeners(&server)
+}
+
+/// Where to ask: plain listeners first, then those that ask for no client certificate.
+fn listeners(server: &Server) -> Vec<Endpoint> {
     let plain = server.admin_listen.iter().chain(&server.listen);
     let plain = plain.chain(&server.metadata_listen);
     let tls = server.tls.iter();
     let tls = tls.flat_map(|tls| tls.metadata_listen.iter().chain(&tls.listen));
-    let mut all = plain
-        .map(|plain| (plain, false))
-        .chain(tls.map(|tls| (tls, true)));
-    all.next()
+    let plain = plain.map(|address| Endpoint::listener(address, false));
+    let tls = tls.map(|address| Endpoint::listener(address, true));
+    plain.chain(tls).collect()
 }
 
-/// The status and the word of `/healthz/ready` at `address`.
-async fn ask(address: &Address, over_tls: bool) -> Result<(StatusCode, String), BoxError> {
-    match address {
-        Address::Unix(path) => converse(UnixStream::connect(path).await?, "localhost").await,
-        Address::Tcp(address) => {
-            let address = reachable(address);
-            let stream = TcpStream::connect(&address).await?;
-            if over_tls {
-                return converse(own_tls::connect(stream).await?, &address).await;
+/// The first server that answers decides.
+async fn health(endpoints: &[Endpoint]) -> ExitCode {
+    for endpoint in endpoints {
+        let (why, answered) = match tokio::time::timeout(PATIENCE, endpoint.ask()).await {
+            Ok(Ok(word)) => {
+                out::line(word);
+                return ExitCode::SUCCESS;
             }
-            converse(stream, &address).await
+            Ok(Err(Refused::Unready(status, word))) => {
+                out::line(&word);
+                (format!("is {word} ({status})"), true)
+            }
+            Ok(Err(Refused::Other(error))) => (format!("cannot be asked: {error}"), false),
+            Err(_) => {
+                let seconds = PATIENCE.as_secs();
+                (format!("did not answer within {seconds} s"), true)
+            }
+        };
+        out::error(format_args!("error: the server on {endpoint} {why}"));
+        if answered {
+            break;
         }
     }
-}
-
-/// Where a listener is reached from this machine: one on every address, by loopback.
-fn reachable(address: &str) -> String {
-    let Ok(mut parsed) = address.parse::<SocketAddr>() else {
-        return address.to_owned();
-    };
-    if parsed.ip().is_unspecified() {
-        parsed.set_ip(match parsed {
-            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
-    }
-    parsed.to_string()
-}
-
-async fn converse(
-    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    host: &str,
-) -> Result<(StatusCode, String), BoxError> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await?;
-    tokio::spawn(connection);
-    let request = Request::get("/healthz/ready")
-        .header("host", host)
-        .body(Empty::<Bytes>::new())?;
-    let reply = sender.send_request(request).await?;
-    let status = reply.status();
-    let body = Limited::new(reply.into_body(), LONGEST_REPLY)
-        .collect()
-        .await?;
-    let body: Option<Value> = serde_json::from_slice(&body.to_bytes()).ok();
-    match body.as_ref().and_then(|body| body.get("status")?.as_str()) {
-        Some(word) => Ok((status, word.to_owned())),
-        None => Err(format!("it answered {status} without a health status; is it Remint?").into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn listeners_on_every_address_are_reached_by_loopback() {
-        for (listen, asked) in [
-            ("0.0.0.0:8080", "127.0.0.1:8080"),
-            ("[::]:8080", "[::1]:8080"),
-            ("10.0.0.1:80", "10.0.0.1:80"),
-            ("sts.internal:80", "sts.internal:80"),
-        ] {
-            assert_eq!(reachable(listen), asked);
-        }
-    }
+    ExitCode::FAILURE
 }

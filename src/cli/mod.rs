@@ -4,6 +4,7 @@ mod activation;
 mod check;
 mod demo;
 mod descriptors;
+mod endpoint;
 mod explain;
 mod fixed;
 mod health;
@@ -71,7 +72,7 @@ enum Command {
     /// Say what /token would say to the token on standard input, and why; nothing is minted.
     Explain(explain::ExplainArgs),
     /// Ask the running server whether it is ready, as a container's health check does.
-    Health(ConfigArg),
+    Health(health::HealthArgs),
     /// Try it out: throw-away keys, a practice CI issuer, and curl lines to paste.
     Demo(DemoArgs),
     /// Say which version this is, of which commit, and with which cargo features.
@@ -113,7 +114,7 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => keys::run(&command),
         Command::Publish(args) => publish::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Health(args) => health::run(&args.config),
+        Command::Health(args) => health::run(&args),
         Command::Demo(args) => demo::run(args.listen, cli.log_format),
         Command::Version => version::run(),
     }

@@ -135,17 +135,7 @@ pub enum SubjectFormat {
 pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
     Settings {
         issuer: read_issuer(root),
-        server: root.table("server", |server| Server {
-            listen: server
-                .optional("listen")
-                .unwrap_or_else(|| vec![Address::Tcp("127.0.0.1:8080".to_owned())]),
-            socket_mode: server.optional("socket_mode").unwrap_or_default(),
-            metadata_listen: server.optional("metadata_listen").unwrap_or_default(),
-            admin_listen: server.optional("admin_listen"),
-            state_dir: server.optional("state_dir"),
-            trusted_proxies: read_proxies(server),
-            tls: read_tls(server),
-        }),
+        server: root.table("server", read_server),
         keys: root.table("keys", |keys| Keys {
             file: keys
                 .optional("file")
@@ -169,6 +159,24 @@ pub(super) fn read_settings(root: &mut Section<'_>) -> Settings {
             root.tables("connectors", read_connector)
         },
         clients: root.tables("clients", read_client),
+    }
+}
+
+/// Where Remint listens where nothing is said.
+pub(super) fn default_listen() -> Vec<Address> {
+    vec![Address::Tcp("127.0.0.1:8080".to_owned())]
+}
+
+/// Reads `[server]`.
+pub(super) fn read_server(server: &mut Section<'_>) -> Server {
+    Server {
+        listen: server.optional("listen").unwrap_or_else(default_listen),
+        socket_mode: server.optional("socket_mode").unwrap_or_default(),
+        metadata_listen: server.optional("metadata_listen").unwrap_or_default(),
+        admin_listen: server.optional("admin_listen"),
+        state_dir: server.optional("state_dir"),
+        trusted_proxies: read_proxies(server),
+        tls: read_tls(server),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The end: the main listeners drain first, and the others tell so until that is done.
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
@@ -49,10 +50,18 @@ fn the_others_stay_until_the_main_listeners_have_drained() {
         json!({ "status": "draining" })
     );
     assert_eq!(get(&metadata, "/dex/keys").status, 200);
-    let asked = site.remint(&["health"]).output().unwrap();
-    assert_eq!(asked.status.code(), Some(1));
-    assert_eq!(text(&asked.stdout), "draining\n");
-    assert!(text(&asked.stderr).contains("is draining (503)"));
+    let good = fs::read_to_string(site.path("site.toml")).unwrap();
+    for (file, arguments) in [
+        (good.clone(), &["health"][..]),
+        (format!("{good}\n[[broken"), &["health"]),
+        (good.clone(), &["health", "--url", &metadata]),
+    ] {
+        fs::write(site.path("site.toml"), file).unwrap();
+        let asked = site.remint(arguments).output().unwrap();
+        assert_eq!(asked.status.code(), Some(1), "{arguments:?}");
+        assert_eq!(text(&asked.stdout), "draining\n");
+        assert!(text(&asked.stderr).contains("is draining (503)"));
+    }
 
     busy.write_all(b"{}").unwrap();
     let mut reply = String::new();
