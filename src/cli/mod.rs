@@ -4,6 +4,7 @@ mod activation;
 mod check;
 mod demo;
 mod descriptors;
+mod discovered;
 mod endpoint;
 mod explain;
 mod fixed;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::discovered;
 use crate::app::App;
 use crate::config::{Issuer, Settings, problems::Problems};
 use crate::jose::{KeyState, Moment, OwnKey, rfc3339};
@@ -33,6 +34,7 @@ pub(super) async fn check(settings: &Settings, app: &App, problems: &mut Problem
             check_userinfo(&connector.id, userinfo, &configured.path, problems).await;
         }
     }
+    discovered::check(settings, problems).await;
     if settings.issuer == Issuer::FromRequest {
         problems.note(
             "issuer",

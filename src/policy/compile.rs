@@ -1,8 +1,8 @@
 //! From a connector's settings to its compiled policy; every bad expression is reported with its path.
 
 use super::acceptance::plain_type;
-use super::cel::{self, Expr, Kind};
-use super::{Accepted, Condition, Grants, Limits, Policy, Rule, tenant, userinfo};
+use super::cel::{self, Comparison, Expr, Kind};
+use super::{Accepted, Condition, Grants, Limits, Policy, Rule, provider_claims, tenant, userinfo};
 use crate::config;
 use crate::config::problems::{Problems, child_path};
 use crate::jose::SigningAlgorithm;
@@ -23,6 +23,8 @@ impl Policy {
             signs,
             problems,
             sound: true,
+            comparisons: Vec::new(),
+            reads: cel::Reads::default(),
         };
         let path = &settings.path;
         let allow = compiler.conditions(path, "", &settings.allow);
@@ -42,6 +44,7 @@ impl Policy {
             .zip(&settings.rules)
             .map(|(conditions, rule)| compiler.rule(conditions, rule, settings))
             .collect();
+        compiler.warn_of_types(settings);
         if !compiler.sound {
             return None;
         }
@@ -119,16 +122,40 @@ struct Compiler<'a> {
     signs: &'a [SigningAlgorithm],
     problems: &'a mut Problems,
     sound: bool,
+    /// What each expression, by its path, compares claims with.
+    comparisons: Vec<(String, Comparison)>,
+    /// What all of them read.
+    reads: cel::Reads,
 }
 
 impl Compiler<'_> {
     fn expr(&mut self, path: String, source: &str, kind: Kind) -> Option<Expr> {
-        Expr::compile(self.root, source, kind)
-            .map_err(|error| {
+        match Expr::compile(self.root, source, kind) {
+            Ok(expr) => {
+                let found = expr.comparisons().into_iter();
+                let found = found.map(|comparison| (path.clone(), comparison));
+                self.comparisons.extend(found);
+                self.reads.merge(expr.reads());
+                Some(expr)
+            }
+            Err(error) => {
                 self.sound = false;
                 self.problems.error_once(path, error.to_string());
-            })
-            .ok()
+                None
+            }
+        }
+    }
+
+    /// A claim compared with what its provider never sends is a condition that nobody meets, or, under `!=`, everybody.
+    fn warn_of_types(&mut self, settings: &config::Connector) {
+        let Some(provider) = provider_claims::provider(settings, self.reads.claims()) else {
+            return;
+        };
+        for (path, comparison) in &self.comparisons {
+            if let Some(objection) = provider.objects_to(comparison) {
+                self.problems.warning(path, objection);
+            }
+        }
     }
 
     /// The `allow` list under `path`; `place` names the rule that it belongs to, if any.

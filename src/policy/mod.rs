@@ -7,6 +7,7 @@ pub mod cel;
 mod claims;
 mod compile;
 mod new_claims;
+mod provider_claims;
 mod scopes;
 pub mod subject;
 mod target;

@@ -149,6 +149,82 @@ fn a_key_file_that_others_can_read_is_a_warning() {
     assert!(message.contains("chmod"), "{message}");
 }
 
+/// A connector's issuer, further lines, a condition, and what is said of it; `-` where nothing is.
+const TYPES: &str = r#"
+https://gitlab.com        |  | claims.project_id == '7' && claims.ref_protected == true | GitLab sends claims.ref_protected as a string, which never equals true: compare it as in claims.ref_protected == 'true'
+https://gitlab.com        |  | claims.project_id in ['7', 8]           | claims.project_id == '8'
+https://gitlab.com        |  | claims.project_id == '7' && claims.runner_id == '1' | GitLab sends claims.runner_id as a number, which never equals '1': compare it as in claims.runner_id == 1
+https://gitlab.com        |  | claims.project_id == '7' && claims.groups_direct == 'g' | as a list, which never equals 'g': compare it as in 'g' in claims.groups_direct
+https://gitlab.internal   |  | claims.project_id == 123                | claims.project_id == '123'
+https://code.internal     | jwks_uri = "https://code.internal/oauth/discovery/keys" | claims.user_id == 5 | GitLab sends claims.user_id
+https://code.internal     |  | claims.namespace_path == 'g' && !claims.ref_protected | GitLab sends claims.ref_protected
+https://code.internal     |  | claims.user_id == 5                     | -
+https://code.internal     |  | claims.admin == true                    | -
+https://gitlab.internal   |  | claims.ref_protected == 'true' && claims.runner_id == 1 && 'g' in claims.groups_direct | -
+https://gitlab.internal   |  | int(claims.project_id) == 123 && claims.mine == true | -
+https://token.actions.githubusercontent.com | | claims.repository_owner_id == 123456 | GitHub Actions sends claims.repository_owner_id as a string, which never equals 123456
+https://token.actions.githubusercontent.com/acme | | claims.run_id != 5 | claims.run_id == '5'
+https://ghes.internal/_services/token | | claims.repo_property_open == true | claims.repo_property_open == 'true'
+https://token.actions.acme.ghe.com | | 100 < claims.run_number | claims.run_number == '100'
+https://agent.buildkite.com | | claims.organization_id == 'o' && claims.build_number == '1' | Buildkite sends claims.build_number as a number
+https://oidc.circleci.com/org/o | | claims['oidc.circleci.com/ssh-rerun'] == 'false' | CircleCI sends claims['oidc.circleci.com/ssh-rerun'] as a boolean
+https://oidc.circleci.com/org/o | | !claims['oidc.circleci.com/ssh-rerun'] | -
+https://app.terraform.io  |  | claims.sub == 'organization:o:x' && claims.terraform_run_phase == 1 | HCP Terraform sends claims.terraform_run_phase as a string
+https://accounts.google.com | | claims.sub == '1' && claims.email_verified == 'true' | Google sends claims.email_verified as a boolean
+https://any.example       |  | claims.exp > 5 && claims.sub == 'x'     | -
+"#;
+
+/// What `check` says of one connector with this issuer and these lines.
+fn of_connector(issuer: &str, lines: &str) -> Value {
+    let connector = format!(
+        "[[connectors]]\nid = \"ci\"\nissuer = {issuer:?}\naudiences = [\"https://sts.example.com\"]\n{lines}"
+    );
+    let site = Site::new(&config("https://sts.example.com", &connector));
+    report(&site.run(&["check", "--format", "json"]).exits(0))
+}
+
+#[test]
+fn a_comparison_with_a_type_that_the_provider_never_sends_is_a_warning() {
+    for row in TYPES.trim().lines() {
+        let cells: Vec<_> = row.splitn(4, '|').map(str::trim).collect();
+        let [issuer, lines, condition, words] = cells[..] else {
+            panic!("{row}");
+        };
+        let found = of_connector(issuer, &format!("{lines}\nallow = [\"{condition}\"]"));
+        if words == "-" {
+            assert_eq!(paths(&found, "warnings"), [""; 0], "{row}: {found}");
+        } else {
+            let expected = ["connectors[0].allow[0]"];
+            assert_eq!(paths(&found, "warnings"), expected, "{row}: {found}");
+            let message = found["warnings"][0]["message"].as_str().unwrap();
+            assert!(message.contains(words), "{row}: {message}");
+        }
+    }
+}
+
+#[test]
+fn comparisons_are_looked_at_in_rules_actors_and_computed_claims() {
+    let lines = r#"
+allow = ["true"]
+actors = ["claims.ref_protected == true"]
+claims = { a = "claims.project_id == 1 ? 'x' : 'y'" }
+[[connectors.rules]]
+name = "r"
+when = "claims.job_id == 1"
+allow = ["claims.user_id == 1"]
+"#;
+    let found = of_connector("https://gitlab.internal", lines);
+    let mut at = paths(&found, "warnings");
+    at.sort_unstable();
+    let expected = [
+        "connectors[0].actors[0]",
+        "connectors[0].claims.a",
+        "connectors[0].rules[0].allow[0]",
+        "connectors[0].rules[0].when",
+    ];
+    assert_eq!(at, expected, "{found}");
+}
+
 #[test]
 fn errors_exit_64_all_of_them_in_one_run() {
     let text = good()

@@ -139,6 +139,45 @@ fn wrong_public_documents_are_errors_that_say_what_is_wrong() {
 }
 
 #[test]
+fn a_discovery_document_of_another_issuer_is_found_beside_jwks_uri() {
+    let upstream = Upstream::start();
+    let url = upstream.url();
+    let (site, _public) = published(&[url]);
+    let line = format!("issuer = \"{url}\"");
+    let config = site.read("site.toml");
+    assert_eq!(config.matches(&line).count(), 1);
+    let keys = format!("{line}\njwks_uri = \"{url}/keys\"");
+    site.write("site.toml", &config.replace(&line, &keys));
+    let found = |list: &str| {
+        let report: Value = serde_json::from_str(&check(&site).exits(0).stdout).unwrap();
+        let entries = report[list].as_array().unwrap().clone();
+        let its = |entry: &&Value| entry["path"] == "connectors[0].issuer";
+        let its = entries.iter().find(its);
+        its.map(|entry| entry["message"].as_str().unwrap().to_owned())
+    };
+    assert_eq!((found("warnings"), found("notes")), (None, None));
+    let slash = json!({ "issuer": format!("{url}/"), "jwks_uri": format!("{url}/keys") });
+    upstream.documents.set(METADATA, Document::json(&slash));
+    let warning = found("warnings").unwrap();
+    for words in [
+        &format!("\"{url}/\""),
+        &format!("\"{url}\""),
+        "a `/` at its end counts",
+    ] {
+        assert!(warning.contains(words), "{warning}");
+    }
+    for document in [None, Some(Document::json(&json!({})))] {
+        match document {
+            None => upstream.documents.remove(METADATA),
+            Some(document) => upstream.documents.set(METADATA, document),
+        }
+        assert_eq!(found("warnings"), None);
+        let note = found("notes").unwrap();
+        assert!(note.contains("cannot be read"), "{note}");
+    }
+}
+
+#[test]
 fn nothing_is_fetched_for_a_config_with_errors() {
     let upstream = Upstream::start();
     let (site, _public) = published(&[upstream.url()]);

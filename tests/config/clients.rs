@@ -208,6 +208,32 @@ secret_env = "GOOD" ;; trusted_peers = ["web"] ;; [[clients]] ;; id = "web" ;; p
 secret_env = "GOOD" ;; grants = ["client_credentials"] => connectors[0].require_client: every request is refused
 "#;
 
+/// Lines of a client, and who is said to grant it what a rule of `gitlab` binds.
+const BOUND: &str = r#"
+secret_hash = "x" => ci: through that connector only the rule grants it, but an exchange through the connector "other" can grant it
+secret_hash = "x" ;; connectors = ["gitlab"] => ci: so it has no effect here: remove it
+secret_hash = "x" ;; grants = ["client_credentials"] => ci: but client_credentials can grant it
+secret_hash = "x" ;; grants = ["token-exchange", "client_credentials"] => ci: "other" and client_credentials can grant it
+"#;
+
+#[test]
+fn an_audience_that_a_rule_binds_and_a_client_lists_is_warned_of() {
+    let rule = "rules = [{ name = \"prod\", when = \"true\", targets = [\"vault\"] }]\n";
+    let other = GOOD.split_once("[[connectors]]").unwrap().1;
+    let other = other.replace("\"gitlab\"", "\"other\"\nsubject_prefix = \"other:\"");
+    for (lines, _, words) in rows(BOUND) {
+        let client = format!("{CLIENT}audiences = [\"api\", \"vault\"]\n{lines}\n");
+        let run = Run::toml(&format!("{GOOD}{rule}{client}[[connectors]]{other}"));
+        let found = run.found(Warning);
+        let its = |(path, _): &&(&str, &str)| *path == "clients[0].audiences[1]";
+        let (_, message) = found.iter().find(its).unwrap();
+        assert!(message.contains("the rule \"prod\" of the connector \"gitlab\""));
+        for word in words {
+            assert!(message.contains(word), "{lines}: {message}");
+        }
+    }
+}
+
 #[test]
 fn a_connector_that_no_client_may_use_is_warned_of() {
     let none = "public = true\nconnectors = []";

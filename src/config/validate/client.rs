@@ -127,25 +127,51 @@ fn check_audiences(client: &Client, problems: &mut Problems) {
     }
 }
 
-/// An audience that a rule binds is refused to clients in an exchange, but not for themselves.
+/// An audience that a rule binds is bound in exchanges of that rule's connector only: who may get it otherwise is said.
 fn warn_of_bound_audiences(client: &Client, connectors: &[Connector], problems: &mut Problems) {
-    let rules = || connectors.iter().flat_map(|connector| &connector.rules);
     for (index, audience) in client.audiences.iter().enumerate() {
-        let binds = |rule: &&Rule| {
-            rule.targets
-                .iter()
-                .flatten()
-                .any(|target| target == audience)
+        let binding = |connector: &Connector| {
+            let binds = |rule: &&Rule| rule.targets.iter().flatten().any(|one| one == audience);
+            let rule = connector.rules.iter().find(binds);
+            rule.map(|rule| rule.name.clone())
         };
-        if let Some(rule) = rules().find(binds) {
-            problems.warning(
-                format!("{}[{index}]", child_path(&client.path, "audiences")),
-                format!(
-                    "the rule {:?} lists {audience:?} too, so an exchange grants it through that rule only, but client_credentials grants it to the client without any rule: remove it here unless that is meant",
-                    rule.name
-                ),
-            );
+        let bound = connectors.iter().find_map(|one| Some((one, binding(one)?)));
+        let Some((connector, rule)) = bound else {
+            continue;
+        };
+        let usable = |one: &&Connector| {
+            let listed = client.connectors.as_ref();
+            listed.is_none_or(|listed| listed.contains(&one.id)) && binding(one).is_none()
+        };
+        let mut ways = Vec::new();
+        if exchanges(client)
+            && let Some(other) = connectors.iter().find(usable)
+        {
+            ways.push(format!("an exchange through the connector {:?}", other.id));
         }
+        if !client.public
+            && client
+                .grants
+                .iter()
+                .any(|grant| grant == "client_credentials")
+        {
+            ways.push("client_credentials".to_owned());
+        }
+        let effect = if ways.is_empty() {
+            "so it has no effect here: remove it".to_owned()
+        } else {
+            let ways = ways.join(" and ");
+            format!(
+                "but {ways} can grant it to this client without that rule: remove it here unless that is meant"
+            )
+        };
+        problems.warning(
+            format!("{}[{index}]", child_path(&client.path, "audiences")),
+            format!(
+                "the rule {rule:?} of the connector {:?} lists {audience:?} too, and through that connector only the rule grants it, {effect}",
+                connector.id
+            ),
+        );
     }
 }
 

@@ -5,6 +5,7 @@ mod connector;
 mod names;
 mod own_issuer;
 mod server;
+mod subjects;
 mod together;
 mod url;
 mod userinfo;
@@ -18,6 +19,7 @@ use super::settings::{Keys, Settings, Tokens};
 /// Records everything that is wrong, doubtful or worth knowing about values that have the right type.
 pub(super) fn check(settings: &Settings, problems: &mut Problems) {
     own_issuer::check(&settings.issuer, problems);
+    own_issuer::check_for_aws(settings, problems);
     server::check(&settings.server, problems);
     check_keys(&settings.keys, problems);
     check_tokens(&settings.tokens, problems);
@@ -25,6 +27,7 @@ pub(super) fn check(settings: &Settings, problems: &mut Problems) {
         connector::check(connector, settings, problems);
     }
     together::check(settings, problems);
+    subjects::check(settings, problems);
     client::check(settings, problems);
 }
 

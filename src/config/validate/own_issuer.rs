@@ -2,7 +2,7 @@
 
 use super::url::{is_loopback, parse_issuer, shown};
 use crate::config::problems::Problems;
-use crate::config::settings::Issuer;
+use crate::config::settings::{Issuer, Settings};
 
 /// Checks every issuer, and says what choosing among several means.
 pub(super) fn check(issuer: &Issuer, problems: &mut Problems) {
@@ -35,6 +35,50 @@ pub(super) fn check(issuer: &Issuer, problems: &mut Problems) {
         "issuer",
         "several issuers are one trust domain: the caller chooses among them with the host and path that it sends, so every verifier of one should be fit to meet tokens meant for another",
     );
+}
+
+/// How AWS is named as an audience.
+const AWS: [&str; 2] = ["https://sts.amazonaws.com", "sts.amazonaws.com"];
+
+/// Warns where tokens are made for AWS in the name of an issuer that AWS does not take.
+pub(super) fn check_for_aws(settings: &Settings, problems: &mut Problems) {
+    let Some((target, place)) = aws_target(settings) else {
+        return;
+    };
+    let issuers = settings.issuer.listed();
+    for (index, issuer) in issuers.iter().enumerate() {
+        let Ok(url) = parse_issuer(issuer) else {
+            continue;
+        };
+        // One on loopback is for practice. That AWS refuses http:// is said of any issuer.
+        let Some(port) = url.port().filter(|_| !is_loopback(&url)) else {
+            continue;
+        };
+        let path = match issuers {
+            [_] => "issuer".to_owned(),
+            _ => format!("issuer[{index}]"),
+        };
+        problems.warning(
+            path,
+            format!("has the port {port}, which AWS refuses in an issuer, and {target:?} is among the targets ({place}): write https:// and a host that answers on port 443"),
+        );
+    }
+}
+
+/// The first audience that is AWS, and where it stands.
+fn aws_target(settings: &Settings) -> Option<(&str, &str)> {
+    let connectors = settings.connectors.iter().flat_map(|connector| {
+        let rules = connector.rules.iter();
+        let rules = rules.map(|rule| (&rule.path, rule.targets.as_deref()));
+        std::iter::once((&connector.path, connector.targets.as_deref())).chain(rules)
+    });
+    let clients = settings.clients.iter();
+    let clients = clients.map(|client| (&client.path, Some(client.audiences.as_slice())));
+    connectors.chain(clients).find_map(|(path, audiences)| {
+        let mut audiences = audiences.unwrap_or_default().iter();
+        let found = audiences.find(|audience| AWS.contains(&audience.as_str()))?;
+        Some((found.as_str(), path.as_str()))
+    })
 }
 
 /// What of an issuer a request shows: its host, its port where it is not the scheme's own, and its path.

@@ -79,7 +79,26 @@ fn check_upstream_issuer(connector: &Connector, problems: &mut Problems) {
             path,
             format!("found {}, which is not an https:// URL, so its keys cannot be discovered; write the URL, or say where its keys are with jwks_uri or jwks_file", shown(issuer)),
         );
+    } else if looks_like_host(issuer) && issuer != GOOGLE {
+        problems.warning(
+            path,
+            format!("{0} has no scheme, but is compared byte for byte with `iss` of the tokens, which mostly begins with https://: write {1}, unless the tokens really say {0}", shown(issuer), shown(&format!("https://{issuer}"))),
+        );
     }
+}
+
+/// What Google wrote as `iss` before it had a scheme; some of its tokens still have it.
+const GOOGLE: &str = "accounts.google.com";
+
+/// Whether a text begins with what names a host: a dot or a port in its first part.
+fn looks_like_host(issuer: &str) -> bool {
+    let first = issuer.split('/').next().unwrap_or_default();
+    let (name, port) = first.split_once(':').unwrap_or((first, ""));
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    let has_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    !name.is_empty()
+        && name.chars().all(is_name)
+        && (has_port || port.is_empty() && name.trim_matches('.').contains('.'))
 }
 
 fn refuse_plain_http(url: &Url, connector: &Connector, path: &str, problems: &mut Problems) {
@@ -204,6 +223,23 @@ mod tests {
             "http://0.0.0.0",
         ] {
             assert!(!loopback(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_that_looks_like_a_host_is_one() {
+        for yes in ["gitlab.internal", "gitlab:8443", "gitlab.internal:8443/x"] {
+            assert!(looks_like_host(yes), "{yes}");
+        }
+        for no in [
+            "kubernetes/serviceaccount",
+            "urn:a.b",
+            "gitlab",
+            "spiffe://a.b",
+            "a b.c",
+            "",
+        ] {
+            assert!(!looks_like_host(no), "{no}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod charges;
 mod check;
+mod comparisons;
 mod compile;
 mod context;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod value;
 #[cfg(test)]
 mod worst;
 
+pub(crate) use comparisons::{Compared, Comparison};
 pub use compile::{CompileError, Expr, Kind};
 pub use context::Root;
 pub(crate) use operands::{Literal, Operand, Test};

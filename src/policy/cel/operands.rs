@@ -94,7 +94,7 @@ fn read<'e>(operand: &'e IdedExpr, patterns: &'e [Pattern]) -> Option<Operand<'e
 }
 
 /// The name in `claims.name` or `claims['name']`.
-fn claim(expr: &IdedExpr) -> Option<&str> {
+pub(super) fn claim(expr: &IdedExpr) -> Option<&str> {
     let (operand, name) = match &expr.expr {
         Node::Select(select) if !select.test => (&*select.operand, select.field.as_str()),
         Node::Call(call) if call.func_name == operators::INDEX => match call.args.as_slice() {

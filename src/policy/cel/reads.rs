@@ -24,6 +24,11 @@ impl Reads {
         self.others.extend(&other.others);
     }
 
+    /// The claims of the subject token that it reads by name.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &str> {
+        self.claims.iter().map(String::as_str)
+    }
+
     /// Whether all that `other` reads is among it.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let claims = self.all_claims || (!other.all_claims && other.claims.is_subset(&self.claims));
