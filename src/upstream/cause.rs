@@ -69,21 +69,21 @@ fn of_tls(error: &rustls::Error, host: &str, trust: Trust) -> Option<String> {
     };
     Some(match certificate {
         CertificateError::UnknownIssuer => format!(
-            "the certificate is signed by a CA that is not trusted here (UnknownIssuer): {}",
+            "the certificate is signed by a CA that is not trusted here ({error}): {}",
             trust.advice()
         ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!(
-            "the certificate has expired ({certificate}): whoever runs {host} renews it; if it has not, the clock of this machine is wrong"
+            "the certificate has expired ({error}): whoever runs {host} renews it; if it has not, the clock of this machine is wrong"
         ),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!(
-            "the certificate is not valid yet ({certificate}): is the clock of this machine right?"
+            "the certificate is not valid yet ({error}): is the clock of this machine right?"
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             format!(
-                "the certificate is for another name than {host} ({certificate}): write the name that it is for"
+                "the certificate is for another name than {host} ({error}): write the name that it is for"
             )
         }
-        other => format!("the certificate is not accepted ({other})"),
+        _ => format!("the certificate is not accepted ({error})"),
     })
 }
 
