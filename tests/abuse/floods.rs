@@ -121,10 +121,7 @@ fn bodies_that_are_broken_off_leave_nothing() {
                 stream.write_all(half.as_bytes()).unwrap();
                 stream.shutdown(Shutdown::Both).unwrap();
             }
-            // Beside the two of honest callers.
-            until("the wave is over", || {
-                bench.metric("remint_connections{listener=\"main\"}") <= 2
-            });
+            bench.only_honest();
         });
     });
 }
