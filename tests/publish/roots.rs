@@ -150,7 +150,10 @@ fn assert_bundled(checked: &Finished) {
     assert!(message.contains("1 usable keys"), "{message}");
     let (list, message) = said(checked, 1);
     assert_eq!(list, "errors", "{message}");
-    assert!(message.contains("(UnknownIssuer)"), "{message}");
+    assert!(
+        message.contains("invalid peer certificate: UnknownIssuer"),
+        "{message}"
+    );
     let (list, message) = said(checked, 2);
     assert_eq!(list, "errors", "{message}");
     // The bundled key is RSA, and the forger's signature ECDSA.
