@@ -336,6 +336,7 @@ fn the_files_that_the_pages_name_exist() {
         .filter(|path| path.extension().is_some_and(|end| end == "md"))
         .collect();
     assert!(pages.len() >= 7, "{pages:?}");
+    let (mut links_seen, mut anchors_seen, mut files_seen) = (0, 0, 0);
     for path in pages {
         let text = fs::read_to_string(&path).unwrap();
         let check = |base: &Path, name: &str| {
@@ -351,7 +352,9 @@ fn the_files_that_the_pages_name_exist() {
                 name => path.parent().unwrap().join(name),
             };
             check(root(), target.to_str().unwrap());
+            links_seen += 1;
             if !heading.is_empty() {
+                anchors_seen += 1;
                 let anchors = anchors(&fs::read_to_string(&target).unwrap());
                 let place = path.display();
                 assert!(
@@ -364,8 +367,13 @@ fn the_files_that_the_pages_name_exist() {
         let folders = ["src/", "tests/", "docs/", "examples/"];
         for name in code.filter(|name| folders.iter().any(|folder| name.starts_with(folder))) {
             check(root(), name);
+            files_seen += 1;
         }
     }
+    assert!(
+        links_seen > 20 && anchors_seen > 5 && files_seen > 50,
+        "{links_seen} {anchors_seen} {files_seen}"
+    );
 }
 
 /// The anchors that a forge makes of the headings of a page.
