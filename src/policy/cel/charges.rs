@@ -10,7 +10,7 @@ use cel::common::ast::{
 
 use super::check::{RESULT, UNUSED, is_optional_namespace};
 use super::guard;
-use super::meter::{self, CALL, NODE};
+use super::meter::{self, CALL, FIELD, NODE};
 use super::names;
 
 /// What is known of an expression without the values of a request.
@@ -51,7 +51,8 @@ fn visit(expr: &mut IdedExpr) -> Form {
         Node::Ident(name) if name == names::CONNECTOR => Form::scalar(0),
         Node::Ident(_) | Node::Struct(_) | Node::Unspecified => Form::unknown(0),
         Node::Select(select) => {
-            let cost = visit(&mut select.operand).cost + meter::of_text(select.field.len());
+            let operand = visit(&mut select.operand);
+            let cost = operand.cost + FIELD + meter::of_text(select.field.len());
             if select.test {
                 Form::scalar(cost)
             } else {

@@ -13,7 +13,9 @@ use cel::common::value::Val;
 const BUDGET: i64 = 2_000_000;
 
 /// A node of the tree that is visited.
-pub(super) const NODE: u64 = 5;
+pub(super) const NODE: u64 = 6;
+/// A field that is selected, besides its name: each scope is asked for each beginning of a chain.
+pub(super) const FIELD: u64 = 3;
 /// A function that is called, or an element that a comprehension binds to its variable.
 pub(super) const CALL: u64 = 15;
 /// An element of a list that is copied or compared.
