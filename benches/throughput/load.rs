@@ -1,14 +1,16 @@
 //! A small HTTP/1.1 client that costs little beside the server it drives.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::sleep_until;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 /// Requests run for this long before they count.
 const WARM_UP: Duration = Duration::from_millis(50);
@@ -22,12 +24,31 @@ pub(crate) struct Target {
     pub(crate) taken: Arc<AtomicUsize>,
     /// Whether the client has a core to itself.
     pub(crate) apart: bool,
+    pub(crate) connect: Connect,
+    /// Whether each is refused, instead of answered with 200.
+    pub(crate) refused: bool,
+}
+
+/// How requests share connections.
+#[derive(Clone)]
+pub(crate) enum Connect {
+    /// A connection is kept for the next request.
+    Kept,
+    /// Each request has a new TCP connection.
+    New,
+    /// Each has a new TLS connection, with a whole handshake.
+    Tls(TlsConnector),
 }
 
 impl Target {
     fn next(&self) -> &[u8] {
         let taken = self.taken.fetch_add(1, Ordering::Relaxed);
         &self.requests[taken % self.requests.len()]
+    }
+
+    async fn open(&self) -> Connection {
+        let connection = Connection::open(self.address, &self.connect).await;
+        connection.expect("a connection")
     }
 }
 
@@ -75,16 +96,34 @@ pub(crate) fn as_f64(count: usize) -> f64 {
     count as f64
 }
 
-/// A keep-alive connection.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// An HTTP/1.1 connection.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) async fn open(address: SocketAddr) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+    pub(crate) async fn open(address: SocketAddr, connect: &Connect) -> std::io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        if !matches!(connect, Connect::Kept) {
+            // One address has too few ports for connections that end by the ten thousand.
+            static LAST: AtomicU8 = AtomicU8::new(0);
+            let last = LAST.fetch_add(1, Ordering::Relaxed);
+            let own = Ipv4Addr::new(127, 0, 1, last);
+            socket.bind((own, 0).into())?;
+        }
+        let stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match connect {
+            Connect::Kept | Connect::New => Box::new(stream),
+            Connect::Tls(connector) => {
+                let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
+                Box::new(connector.connect(name, stream).await?)
+            }
+        };
         Ok(Self {
             stream,
             buffer: Vec::with_capacity(8192),
@@ -94,6 +133,7 @@ impl Connection {
     /// Sends a request and reads the whole reply; gives its head and body.
     pub(crate) async fn send(&mut self, request: &[u8]) -> std::io::Result<&[u8]> {
         self.stream.write_all(request).await?;
+        self.stream.flush().await?;
         self.buffer.clear();
         while !is_whole(&self.buffer) {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
@@ -103,10 +143,16 @@ impl Connection {
         Ok(&self.buffer)
     }
 
-    /// Sends a request that must be answered with 200.
-    async fn succeed(&mut self, request: &[u8]) {
-        let reply = self.send(request).await.expect("a reply");
-        assert!(is_ok(reply), "{}", String::from_utf8_lossy(reply));
+    /// Sends the next request, which must be answered as expected.
+    async fn ask(&mut self, target: &Target) {
+        let reply = self.send(target.next()).await.expect("a reply");
+        let is_expected = is_ok(reply) != target.refused;
+        assert!(is_expected, "{}", String::from_utf8_lossy(reply));
+    }
+
+    /// Ends it as curl does.
+    async fn close(mut self) {
+        let _ = self.stream.shutdown().await;
     }
 }
 
@@ -141,11 +187,10 @@ pub(crate) async fn drive(
 ) -> Load {
     let mut open = Vec::new();
     for _ in 0..connections {
-        open.push(
-            Connection::open(target.address)
-                .await
-                .expect("a connection"),
-        );
+        open.push(match target.connect {
+            Connect::Kept => Some(target.open().await),
+            Connect::New | Connect::Tls(_) => None,
+        });
     }
     // A sleeping client is woken by the core that sends to it, which in a virtual machine costs the server
     // as much as an ES256 signature; no client beyond a network does that to it.
@@ -213,7 +258,7 @@ impl Beats {
 
 /// The latencies of what was asked and answered within the time that counts.
 async fn requests(
-    mut connection: Connection,
+    mut kept: Option<Connection>,
     target: Target,
     beats: Beats,
     counted_from: Instant,
@@ -224,12 +269,20 @@ async fn requests(
         if began >= beats.end {
             break;
         }
-        connection.succeed(target.next()).await;
+        let mut connection = match kept.take() {
+            Some(kept) => kept,
+            None => target.open().await,
+        };
+        connection.ask(&target).await;
         let replied = Instant::now();
         // A request asked before the end of a saturated run is answered after it.
         let counts = matches!(beats.pace, Pace::Rate(_)) || replied < beats.end;
         if replied >= counted_from && counts {
             latencies.push(replied - began);
+        }
+        match target.connect {
+            Connect::Kept => kept = Some(connection),
+            Connect::New | Connect::Tls(_) => connection.close().await,
         }
     }
     latencies

@@ -1,8 +1,8 @@
-//! How close an exchange comes to its limit, the bare signature and verification.
+//! How close an exchange comes to a bare hyper server that makes the same signatures, and to the signatures alone.
 //!
 //! `cargo bench --bench throughput` prints tables; `-- --json` the same for machines; `-- --smoke`
 //! sends a few requests each way and measures nothing worth reading. `-- --only TEXT` keeps to the rows
-//! whose name holds TEXT (or to `circumstances` or `saturated`), `-- --turns N` takes N turns for each row
+//! whose name holds TEXT (or to `circumstances`, `saturated` or `floods`), `-- --turns N` takes N turns for each row
 //! instead of 9, and `-- --server A --server B` measures these binaries against each other. The
 //! server runs as its own process on core 0, the load comes from core 1. Only ratios within one run
 //! compare: machines differ, and so do moments.
@@ -18,12 +18,19 @@
     reason = "a benchmark: whatever goes wrong ends it, and it takes the time"
 )]
 
+mod bare;
+mod certificate;
 mod cores;
+mod exchanges;
+mod floods;
 mod load;
 mod measure;
-mod raw;
+mod operations;
+mod probe;
+mod process;
 mod report;
 mod rounds;
+mod saturated;
 mod site;
 
 #[allow(dead_code, reason = "the benchmark uses a part")]
@@ -54,8 +61,11 @@ fn main() {
         let values = pairs.filter(|(name, _)| *name == switch);
         values.map(|(_, value)| value.clone()).collect::<Vec<_>>()
     };
-    if has(raw::SWITCH) {
-        return raw::serve();
+    if has(probe::SWITCH) {
+        return probe::serve();
+    }
+    if let Some(folder) = values(bare::SWITCH).pop() {
+        return bare::serve(folder.as_ref());
     }
     let mut servers: Vec<PathBuf> = values("--server").into_iter().map(PathBuf::from).collect();
     if servers.is_empty() {

@@ -5,20 +5,24 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::cores::{PINNED, move_to, on_core};
-use super::load::{Pace, drive};
-use super::raw::{OPERATIONS, Probe};
+use super::bare::Bare;
+use super::cores::{PINNED, on_core};
+use super::floods::{self, Flood};
+use super::load::Connect;
+use super::operations::NAMES;
+use super::probe::Probe;
 use super::rounds::{Entry, Measured, Turns, measure, median};
 use super::site::{KNOWN, NEW, Server, Site, Way, binary_mib};
+use super::{exchanges, saturated};
 
 /// As many connections as keep the server busy.
-const BUSY: usize = 16;
+pub(crate) const BUSY: usize = 16;
 
 /// What is asked for on the command line.
 pub(crate) struct Options {
     /// Sends a few requests each way and measures nothing worth reading.
     pub(crate) smoke: bool,
-    /// Only rows whose name holds this, or `circumstances`, or `saturated`.
+    /// Only rows whose name holds this, or `circumstances`, `saturated` or `floods`.
     pub(crate) only: Option<String>,
     /// How often each row is measured.
     pub(crate) turns: Option<usize>,
@@ -27,7 +31,7 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    fn wants(&self, name: &str) -> bool {
+    pub(crate) fn wants(&self, name: &str) -> bool {
         self.only
             .as_ref()
             .is_none_or(|only| name.contains(only.as_str()))
@@ -45,6 +49,8 @@ pub(crate) struct Results {
     pub(crate) circumstances: Vec<Row>,
     /// Small requests while RS256 signing saturates the core.
     pub(crate) beside: Vec<Beside>,
+    /// Honest exchanges beside tokens that nobody signed.
+    pub(crate) floods: Vec<Flood>,
     pub(crate) half_rate_p99_ms: Option<f64>,
     pub(crate) two_cores: Option<f64>,
     pub(crate) first_reply_ms: f64,
@@ -68,10 +74,11 @@ pub(crate) struct Beside {
 }
 
 /// One run of the benchmark.
-struct Bench<'a> {
-    options: &'a Options,
-    probe: Probe,
-    turns: Turns,
+pub(crate) struct Bench<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) probe: Probe,
+    pub(crate) bare: Bare,
+    pub(crate) turns: Turns,
 }
 
 pub(crate) async fn all(options: &Options) -> Results {
@@ -83,9 +90,11 @@ pub(crate) async fn all(options: &Options) -> Results {
     };
     let count = options.turns.unwrap_or(count);
     let length = Duration::from_millis(millis);
+    let this = || on_core("0", &this.to_string_lossy());
     let mut bench = Bench {
         options,
-        probe: Probe::start(on_core("0", &this.to_string_lossy())),
+        probe: Probe::start(this()),
+        bare: Bare::start(this()),
         turns: Turns {
             count,
             length,
@@ -96,9 +105,10 @@ pub(crate) async fn all(options: &Options) -> Results {
     let mut results = Results {
         pinned: *PINNED,
         raw: Vec::new(),
-        exchanges: bench.exchanges().await,
+        exchanges: exchanges::rows(&mut bench).await,
         circumstances: Vec::new(),
         beside: Vec::new(),
+        floods: Vec::new(),
         half_rate_p99_ms: None,
         two_cores: None,
         first_reply_ms,
@@ -113,16 +123,19 @@ pub(crate) async fn all(options: &Options) -> Results {
         results.circumstances = bench.circumstances().await;
     }
     if options.wants("saturated") && !options.smoke {
-        bench.saturated(&mut results).await;
+        saturated::measure_all(&mut bench, &mut results).await;
     }
-    let raw = OPERATIONS.map(|name| (name, bench.probe.cost(&[name.to_owned()])));
+    if options.wants("floods") {
+        results.floods = floods::measure(&bench).await;
+    }
+    let raw = NAMES.map(|name| (name, bench.probe.cost(&[name.to_owned()])));
     results.raw = raw.into();
     results
 }
 
 impl Bench<'_> {
     /// A number of connections, or a few where nothing is measured.
-    fn few(&self, connections: usize) -> usize {
+    pub(crate) fn few(&self, connections: usize) -> usize {
         if self.options.smoke {
             connections.min(2)
         } else {
@@ -131,14 +144,14 @@ impl Bench<'_> {
     }
 
     /// A site that signs with `alg`, to which each token is new.
-    fn site(&self, alg: &'static str) -> Site {
+    pub(crate) fn site(&self, alg: &'static str) -> Site {
         Site {
             tokens: if self.options.smoke { KNOWN } else { NEW },
             ..Site::new(alg)
         }
     }
 
-    async fn start(&self, site: Site) -> Server {
+    pub(crate) async fn start(&self, site: Site) -> Server {
         site.start(&self.options.servers[0]).await.0
     }
 
@@ -149,46 +162,9 @@ impl Bench<'_> {
         for _ in 0..if self.options.smoke { 1 } else { 9 } {
             let (server, took) = Site::new("ES256").start(&self.options.servers[0]).await;
             times.push(took.as_secs_f64() * 1e3);
-            memory = server.memory_mib();
+            memory = server.process.memory_mib();
         }
         (median(times), memory)
-    }
-
-    /// Every way in, with every algorithm before and behind it.
-    async fn exchanges(&mut self) -> Vec<Row> {
-        let mut rows = Vec::new();
-        let sites = ["RS256", "ES256"].map(|issued| (issued, "", self.site(issued)));
-        let known = ["RS256", "ES256"].map(|issued| (issued, ", known", Site::new(issued)));
-        for (issued, which, site) in sites.into_iter().chain(known) {
-            let mut servers = Vec::new();
-            for server in &self.options.servers {
-                servers.push(site.start(server).await.0);
-            }
-            for (way, subject) in ways() {
-                let name = match subject {
-                    Some(subject) => format!("{} | {subject}{which} | {issued}", way.name()),
-                    None if which.is_empty() => format!("{} | - | {issued}", way.name()),
-                    None => continue,
-                };
-                if !self.options.wants(&name) {
-                    continue;
-                }
-                let verify = subject.map(|subject| format!("verify {subject}"));
-                let sign = format!("sign {issued}");
-                let entries: Vec<_> = servers
-                    .iter()
-                    .map(|server| Entry {
-                        server,
-                        target: server.target(way, subject.unwrap_or(issued)),
-                        connections: self.few(BUSY),
-                        bare: verify.iter().chain([&sign]).cloned().collect(),
-                    })
-                    .collect();
-                let measured = measure(&mut self.probe, &entries, self.turns).await;
-                rows.push(Row { name, measured });
-            }
-        }
-        rows
     }
 
     async fn circumstances(&mut self) -> Vec<Row> {
@@ -222,10 +198,10 @@ impl Bench<'_> {
             .iter()
             .zip(&sites)
             .map(|(server, (_, _, connections))| Entry {
-                server,
-                target: server.target(Way::Simple, "ES256"),
+                process: &server.process,
+                target: server.target(Way::Simple, "ES256", Connect::Kept),
                 connections: self.few(*connections),
-                bare: vec!["verify ES256".to_owned(), "sign ES256".to_owned()],
+                operations: vec!["verify-ES256".to_owned(), "sign-ES256".to_owned()],
             })
             .collect();
         let measured = measure(&mut self.probe, &entries, self.turns).await;
@@ -238,78 +214,4 @@ impl Bench<'_> {
             })
             .collect()
     }
-
-    /// What only shows at and below the highest rate of RS256.
-    async fn saturated(&mut self, results: &mut Results) {
-        let server = self.start(self.site("RS256")).await;
-        let signing = server.target(Way::Simple, "RS256");
-        let bare = vec!["verify RS256".to_owned(), "sign RS256".to_owned()];
-        let entry = |server, target: &_| Entry {
-            server,
-            target: Clone::clone(target),
-            connections: BUSY,
-            bare: bare.clone(),
-        };
-        let one = measure(&mut self.probe, &[entry(&server, &signing)], self.turns).await;
-        let length = self.turns.length * 6;
-        let half = Pace::Rate(one[0].per_second / 2.0);
-        let mut p99 = Vec::new();
-        for _ in 0..5 {
-            let load = drive(&signing, BUSY, half, length, || ()).await;
-            p99.push(load.quantile_ms(0.99));
-        }
-        results.half_rate_p99_ms = Some(median(p99));
-        for signing_connections in [BUSY, 1000] {
-            for path in ["/healthz", "/.well-known/jwks.json"] {
-                let small = server.get(path);
-                let mut p99 = Vec::new();
-                for _ in 0..3 {
-                    let (_, beside) = tokio::join!(
-                        drive(&signing, signing_connections, Pace::Flat, length * 2, || ()),
-                        async {
-                            // All connections begin at once, which is a burst, and not what is measured here.
-                            tokio::time::sleep(length / 2).await;
-                            drive(&small, 4, Pace::Rate(200.0), length, || ()).await
-                        },
-                    );
-                    p99.push(beside.quantile_ms(0.99));
-                }
-                results.beside.push(Beside {
-                    path,
-                    signing_connections,
-                    p99_ms: median(p99),
-                });
-            }
-        }
-        if !*PINNED {
-            return;
-        }
-        let both = Site {
-            cores: "0,1",
-            ..self.site("RS256")
-        };
-        let both = self.start(both).await;
-        let target = both.target(Way::Simple, "RS256");
-        let mut gains = Vec::new();
-        let single = Turns {
-            count: 1,
-            ..self.turns
-        };
-        for _ in 0..self.turns.count {
-            let one = measure(&mut self.probe, &[entry(&server, &signing)], single).await;
-            move_to("0,1");
-            let two = measure(&mut self.probe, &[entry(&both, &target)], single).await;
-            move_to("1");
-            gains.push(two[0].per_second / one[0].per_second);
-        }
-        results.two_cores = Some(median(gains));
-    }
-}
-
-/// Each way in with the algorithms of its subject token, if it takes one.
-fn ways() -> Vec<(Way, Option<&'static str>)> {
-    let exchanges = [Way::Simple, Way::Basic, Way::Cel]
-        .into_iter()
-        .flat_map(|way| ["RS256", "ES256"].map(|subject| (way, Some(subject))));
-    exchanges.chain([(Way::ClientCredentials, None)]).collect()
 }

@@ -9,19 +9,19 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::load::{Load, Pace, Target, as_f64, drive};
-use super::raw::Probe;
-use super::site::Server;
+use super::probe::Probe;
+use super::process::Process;
 
 /// By which share the machine may change its speed during a turn.
 const STEADY: f64 = 0.04;
 
 /// One thing that is measured: a server under some load.
 pub(crate) struct Entry<'a> {
-    pub(crate) server: &'a Server,
+    pub(crate) process: &'a Process,
     pub(crate) target: Target,
     pub(crate) connections: usize,
     /// The bare operations of one exchange.
-    pub(crate) bare: Vec<String>,
+    pub(crate) operations: Vec<String>,
 }
 
 /// What a saturated server came to; medians over the turns. Costs are in microseconds.
@@ -39,6 +39,8 @@ pub(crate) struct Measured {
     pub(crate) cpu_ratio: f64,
     /// Processor time per exchange against that of the first entry in the same turn.
     pub(crate) cpu_to_first: f64,
+    /// That of the bare server in the same turn as a share of it, where that was measured.
+    pub(crate) of_bare_server: Option<f64>,
     /// Resident memory under load, at most.
     pub(crate) memory_mib: f64,
 }
@@ -82,6 +84,28 @@ pub(crate) async fn measure(
     entries: &[Entry<'_>],
     turns: Turns,
 ) -> Vec<Measured> {
+    let all = take(probe, entries, turns).await;
+    all.iter().map(|own| sum_up(own, &all[0])).collect()
+}
+
+/// The same, each turn against one of the bare server.
+pub(crate) async fn measure_against(
+    probe: &mut Probe,
+    bare: Entry<'_>,
+    mut entries: Vec<Entry<'_>>,
+    turns: Turns,
+) -> Vec<Measured> {
+    entries.push(bare);
+    let mut all = take(probe, &entries, turns).await;
+    let bare = all.pop().expect("its turns");
+    let summed = all.iter().map(|own| Measured {
+        of_bare_server: Some(over_turns(&bare, own)),
+        ..sum_up(own, &all[0])
+    });
+    summed.collect()
+}
+
+async fn take(probe: &mut Probe, entries: &[Entry<'_>], turns: Turns) -> Vec<Vec<Turn>> {
     let mut all: Vec<Vec<Turn>> = entries.iter().map(|_| Vec::new()).collect();
     for _ in 0..turns.count {
         for (entry, own) in entries.iter().zip(&mut all) {
@@ -95,28 +119,27 @@ pub(crate) async fn measure(
             own.push(last);
         }
     }
-    all.iter().map(|own| sum_up(own, &all[0])).collect()
+    all
 }
 
 async fn turn(probe: &mut Probe, entry: &Entry<'_>, length: Duration) -> Turn {
-    let before = probe.cost(&entry.bare);
+    let before = probe.cost(&entry.operations);
     let (mut cpu, mut memory_mib) = (Vec::new(), 0.0);
     let edge = || {
-        cpu.push(entry.server.cpu_us());
-        memory_mib = entry.server.memory_mib();
+        cpu.push(entry.process.cpu_us());
+        memory_mib = entry.process.memory_mib();
     };
     let load = drive(&entry.target, entry.connections, Pace::Flat, length, edge).await;
     Turn {
         cpu_us: (cpu[1] - cpu[0]) / as_f64(load.count()),
         load,
-        bare_us: [before, probe.cost(&entry.bare)],
+        bare_us: [before, probe.cost(&entry.operations)],
         memory_mib,
     }
 }
 
 fn sum_up(turns: &[Turn], first: &[Turn]) -> Measured {
     let over = |value: &dyn Fn(&Turn) -> f64| median(turns.iter().map(value).collect());
-    let against = turns.iter().zip(first);
     Measured {
         per_second: over(&|turn| turn.load.rate()),
         p50_ms: over(&|turn| turn.load.quantile_ms(0.5)),
@@ -125,13 +148,20 @@ fn sum_up(turns: &[Turn], first: &[Turn]) -> Measured {
         limit: over(&|turn| 1e6 / turn.bare_us()),
         ratio: over(&|turn| turn.load.rate() * turn.bare_us() / 1e6),
         cpu_ratio: over(&|turn| 1.0 / turn.cost()),
-        cpu_to_first: median(
-            against
-                .map(|(own, first)| own.cost() / first.cost())
-                .collect(),
-        ),
+        cpu_to_first: over_turns(turns, first),
+        of_bare_server: None,
         memory_mib: turns.iter().map(|turn| turn.memory_mib).fold(0.0, f64::max),
     }
+}
+
+/// What an exchange costs against what the other takes for it, turn by turn.
+fn over_turns(own: &[Turn], other: &[Turn]) -> f64 {
+    let pairs = own.iter().zip(other);
+    median(
+        pairs
+            .map(|(own, other)| own.cost() / other.cost())
+            .collect(),
+    )
 }
 
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {

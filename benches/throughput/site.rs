@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,14 +14,19 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use super::certificate;
 use super::cores::on_core;
 use super::keys::{Key, P256, RSA, jwks};
-use super::load::{Connection, Target, is_ok};
+use super::load::{Connect, Connection, Target, is_ok};
+use super::process::Process;
 use super::shapes;
 use super::tokens::token;
 
 const CLIENT: &str = "bench";
 const SECRET: &str = "a-secret-of-the-benchmark";
+
+/// What a token request begins with.
+pub(crate) const POST: &[u8] = b"POST /token ";
 
 /// A way to get a token.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,7 +60,14 @@ pub(crate) struct Site {
     pub(crate) cores: &'static str,
     /// How many subject tokens there are, which come one after the other.
     pub(crate) tokens: u32,
+    /// Whether it listens with TLS, too.
+    pub(crate) tls: bool,
+    /// Where the keys of one more upstream are served, if there is one: [`FETCHED`].
+    pub(crate) fetched: Option<SocketAddr>,
 }
+
+/// The connector whose keys are fetched.
+pub(crate) const FETCHED: &str = "fetched";
 
 /// More tokens than the server remembers as good, which is twice the `GENERATION` of `jose/good_signatures.rs`: one
 /// that comes again is as good as new.
@@ -71,10 +83,12 @@ impl Site {
             alg,
             cores: "0",
             tokens: KNOWN,
+            tls: false,
+            fetched: None,
         }
     }
 
-    fn config(&self, port: u16) -> String {
+    fn config(&self, [port, tls_port]: [u16; 2]) -> String {
         let own_keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("jwks.example.json");
         let alg = self.alg;
         let mut text = format!(
@@ -85,6 +99,19 @@ impl Site {
              grants = [\"token-exchange\", \"client_credentials\"]\n",
             own_keys.display()
         );
+        if self.tls {
+            let (cert, key) = (certificate::CERT_FILE, certificate::KEY_FILE);
+            let _ = writeln!(
+                text,
+                "[server.tls]\nlisten = [\"127.0.0.1:{tls_port}\"]\n\
+                 cert_file = \"{cert}\"\nkey_file = \"{key}\""
+            );
+        }
+        if let Some(address) = self.fetched {
+            let keys = format!("jwks_uri = \"http://{address}/\"");
+            let connector = connector(FETCHED, alg).replace("jwks_file = \"ci.json\"", &keys);
+            let _ = writeln!(text, "{connector}allow = [\"true\"]");
+        }
         for number in 0..self.connectors {
             let _ = writeln!(
                 text,
@@ -96,7 +123,7 @@ impl Site {
     }
 
     /// Upstream keys: the two that sign, and as many more as it takes.
-    fn jwks(&self) -> String {
+    pub(crate) fn jwks(&self) -> String {
         let more = (2..self.keys).map(|number| Key::rsa().jwk(&format!("more-{number}")));
         let known = [P256.jwk("ES256"), RSA.jwk("RS256")];
         let keys: Vec<_> = known.into_iter().take(self.keys).chain(more).collect();
@@ -116,10 +143,11 @@ impl Site {
     /// Starts the server, and gives it once it has answered an exchange; and how long that took.
     pub(crate) async fn start(self, binary: &Path) -> (Server, Duration) {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_port();
+        let ports = [free_port(), free_port()];
+        certificate::write(folder.path());
         fs::write(folder.path().join("ci.json"), self.jwks()).expect("written");
         let config = folder.path().join("site.toml");
-        fs::write(&config, self.config(port)).expect("written");
+        fs::write(&config, self.config(ports)).expect("written");
         let log = File::create(folder.path().join("log")).expect("a file");
         let requests = self.requests(Way::Simple, "ES256", 1);
         let mut command = on_core(self.cores, &binary.to_string_lossy());
@@ -127,15 +155,14 @@ impl Site {
             .args(["serve", "--config"])
             .arg(&config)
             .env_remove("RUST_LOG");
-        let began = Instant::now();
-        let child = command
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn();
+            .stderr(log);
+        let began = Instant::now();
         let mut server = Server {
-            child: child.expect("the server starts"),
-            address: (Ipv4Addr::LOCALHOST, port).into(),
+            process: Process::spawn(&mut command),
+            addresses: ports.map(|port| (Ipv4Addr::LOCALHOST, port).into()),
             folder,
             site: self,
             taken: Default::default(),
@@ -146,7 +173,7 @@ impl Site {
 }
 
 /// Tokens of an upstream; signing them takes longer than all else, so it is done once.
-fn tokens(upstream: &str, alg: &str, count: u32) -> Vec<String> {
+pub(crate) fn tokens(upstream: &str, alg: &str, count: u32) -> Vec<String> {
     static SIGNED: Mutex<BTreeMap<(String, String), Vec<String>>> = Mutex::new(BTreeMap::new());
     let mut signed = SIGNED.lock().expect("no panic");
     let known = signed
@@ -222,8 +249,9 @@ fn free_port() -> u16 {
 
 /// The running server; dropping it ends the process.
 pub(crate) struct Server {
-    child: Child,
-    address: SocketAddr,
+    pub(crate) process: Process,
+    /// Without TLS, and with it.
+    addresses: [SocketAddr; 2],
     folder: tempfile::TempDir,
     site: Site,
     /// How many requests were sent with ES256 and with RS256 tokens.
@@ -231,78 +259,58 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn target(&self, way: Way, subject_alg: &str) -> Target {
+    pub(crate) fn target(&self, way: Way, subject_alg: &str, connect: Connect) -> Target {
         let site = &self.site;
-        let requests = site.requests(way, subject_alg, site.tokens).into();
+        let requests = site.requests(way, subject_alg, site.tokens);
         Target {
-            address: self.address,
-            requests,
             // The next target goes on behind the last one, since the tokens are the same.
             taken: Arc::clone(&self.taken[usize::from(subject_alg == "RS256")]),
-            apart: self.site.cores == "0",
+            ..self.requests(requests, connect)
         }
     }
 
     pub(crate) fn get(&self, path: &str) -> Target {
         let request = format!("GET {path} HTTP/1.1\r\nhost: sts.example.com\r\n\r\n");
+        self.requests(vec![request.into_bytes()], Connect::Kept)
+    }
+
+    /// Simple exchanges of these tokens.
+    pub(crate) fn simple(&self, tokens: impl IntoIterator<Item = String>) -> Target {
+        let requests = tokens.into_iter().map(|token| request(Way::Simple, &token));
+        self.requests(requests.collect(), Connect::Kept)
+    }
+
+    fn requests(&self, requests: Vec<Vec<u8>>, connect: Connect) -> Target {
+        let [plain, tls] = self.addresses;
         Target {
-            address: self.address,
-            requests: Arc::new([request.into_bytes()]),
+            address: match connect {
+                Connect::Kept | Connect::New => plain,
+                Connect::Tls(_) => tls,
+            },
+            requests: requests.into(),
             taken: Arc::default(),
             apart: self.site.cores == "0",
+            connect,
+            refused: false,
         }
     }
 
     async fn answers(&mut self, request: &[u8]) {
+        let [address, _] = self.addresses;
         loop {
             let reply = async {
-                Connection::open(self.address)
-                    .await?
-                    .send(request)
-                    .await
-                    .map(is_ok)
+                let mut connection = Connection::open(address, &Connect::Kept).await?;
+                connection.send(request).await.map(is_ok)
             };
             if matches!(reply.await, Ok(true)) {
                 return;
             }
-            if let Some(status) = self.child.try_wait().expect("its state") {
+            if let Some(status) = self.process.0.try_wait().expect("its state") {
                 let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
                 panic!("the server ended with {status}: {log}");
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-    }
-
-    /// The processor time that the server's threads have used, in microseconds.
-    pub(crate) fn cpu_us(&self) -> f64 {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        let used = |thread: fs::DirEntry| {
-            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse::<f64>().ok()
-        };
-        let threads = threads.into_iter().flatten().flatten();
-        threads.filter_map(used).sum::<f64>() / 1e3
-    }
-
-    /// Resident memory in MiB.
-    pub(crate) fn memory_mib(&self) -> f64 {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next());
-        kib.and_then(|kib| kib.parse::<f64>().ok())
-            .unwrap_or(f64::NAN)
-            / 1024.0
-    }
-
-    fn proc(&self, file: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap_or_default()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
