@@ -9,6 +9,7 @@ use std::time::Duration;
 use hyper_util::service::TowerToHyperService;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinError;
 
 use super::listeners::Listeners;
 use super::reload::{Hangup, InForce, Reloading};
@@ -141,14 +142,15 @@ pub(super) async fn run_until(
     let (end, mut told) = watch::channel(());
     let front = app.front().clone();
     let upkeep = tokio::spawn(keep_up(app, reloading));
-    let serving = serve_all(&front, listeners, limits, notice, async move {
+    let serving = serve_all(front.clone(), listeners, limits, notice, async move {
         let _ = told.changed().await;
     });
-    let mut serving = std::pin::pin!(serving);
+    // On a worker, so that what accepts connections shares a thread with them and does not wake another for each.
+    let mut serving = tokio::spawn(serving);
     notify::ready();
     tokio::select! {
         // It ends only after it was told to.
-        () = &mut serving => return ExitCode::SUCCESS,
+        served = &mut serving => return status_of(&served),
         () = stop.again() => {}
     }
     tracing::info!("stopping: requests in flight have 10 s to finish");
@@ -156,7 +158,7 @@ pub(super) async fn run_until(
     front.drain();
     drop(end);
     let status = tokio::select! {
-        () = &mut serving => ExitCode::SUCCESS,
+        served = &mut serving => status_of(&served),
         () = stop.again() => {
             tracing::warn!("told to stop again: requests in flight were cut off");
             ExitCode::FAILURE
@@ -165,6 +167,14 @@ pub(super) async fn run_until(
     upkeep.abort();
     front.sum_up();
     status
+}
+
+/// A panic has been printed where it happened.
+fn status_of(served: &Result<(), JoinError>) -> ExitCode {
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
 /// Fetches upstream keys, and follows the configuration where it may change.
@@ -178,17 +188,17 @@ async fn keep_up(app: App, reloading: Option<Reloading>) {
 
 /// Serves on all listeners until `shutdown`, and until they have drained.
 async fn serve_all(
-    front: &Front,
+    front: Front,
     listeners: Listeners,
     limits: config::Limits,
     notice: Duration,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     // The others tell what goes on, so they stay until the main listeners have drained.
     let (up, gone) = watch::channel(());
     let beside = |role, listeners, limits| {
         let mut gone = gone.clone();
-        tokio::spawn(answer(front, role, listeners, limits, async move {
+        tokio::spawn(answer(&front, role, listeners, limits, async move {
             let _ = gone.changed().await;
         }))
     };
@@ -204,7 +214,7 @@ async fn serve_all(
         max_connections,
         ..Limits::DEFAULT
     };
-    let drained = answer(front, Role::Main, listeners.main, limits, shutdown).await;
+    let drained = answer(&front, Role::Main, listeners.main, limits, shutdown).await;
     drop(up);
     let _ = tokio::join!(metadata, admin);
     if drained.abandoned > 0 {
