@@ -22,7 +22,7 @@ const LAST_REQUEST: u64 = 1000;
 const SENDING: u64 = 100;
 
 /// After how long an idle HTTP/1 connection gives its buffers back.
-const REST: u64 = 250;
+pub(super) const REST: u64 = 250;
 
 /// Where a connection stands; it goes round from `Head` to `Idle` with every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use super::activity::{Activity, Overdue};
+use super::activity::{Activity, Overdue, REST};
 use super::body::RequestBody;
 use super::counts::Closed;
 use super::io::Watched;
@@ -79,7 +79,7 @@ pub(super) async fn run<S, B>(
     // Boxed, so that connections without TLS do not carry the room for it.
     Box::pin(async move {
         let handshake = TlsAcceptor::from(config).accept(stream);
-        let mut timer = pin!(sleep_until(Instant::now()));
+        let mut timer = pin!(timer());
         match guard(handshake, &activity, timer.as_mut()).await {
             Ok(Ok(stream)) => {
                 serve(Box::new(stream), origin, &protocols, service, activity).await;
@@ -111,7 +111,7 @@ async fn serve<I, S, B>(
     B::Error: Into<BoxError>,
 {
     let mut io = Watched::new(io, Arc::clone(&activity));
-    let mut timer = pin!(sleep_until(Instant::now()));
+    let mut timer = pin!(timer());
     let first = guard(
         poll_fn(|cx| io.poll_is_http2(cx)),
         &activity,
@@ -149,6 +149,12 @@ async fn requests_end(activity: &Activity) {
         }
     })
     .await;
+}
+
+/// A connection's timer. It first fires when a connection may rest: an earlier deadline sets it anew, and one that is
+/// used once and closed never does.
+fn timer() -> Sleep {
+    sleep_until(Instant::now() + Duration::from_millis(REST))
 }
 
 /// The output of `work`, unless the connection has to end before.
