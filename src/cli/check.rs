@@ -53,17 +53,9 @@ pub(super) fn run(args: &CheckArgs) -> ExitCode {
     }
     match args.format {
         ReportFormat::Text => {
-            let of_config = loaded
-                .built
-                .iter()
-                .flat_map(|built| &built.settings.connectors);
-            let mut issuers = of_config.map(|connector| &connector.issuer);
-            let shared = issuers.any(|issuer| shared_issuer(issuer).is_some());
             print_findings(&problems);
-            if args.verbose || shared {
-                print_shared_issuers();
-            }
             if args.verbose {
+                print_shared_issuers();
                 let trusted = machine_roots();
                 out::line(format_args!(
                     "note: TLS to issuers without ca_file: {trusted}"

@@ -69,6 +69,9 @@ pub(super) fn run(args: &ExplainArgs) -> ExitCode {
         ));
         return ExitCode::FAILURE;
     }
+    if token.trim().is_empty() {
+        out::error("there is no token on standard input: remint explain < token.jwt");
+    }
     let issuer = match own_issuer(&settings.issuer, args.issuer.as_deref()) {
         Ok(issuer) => issuer,
         Err(words) => {

@@ -67,6 +67,8 @@ pub(super) fn report(format: LogFormat, problems: &Problems) {
 
 /// A finding as a line of the log.
 fn as_json(problem: &Problem) -> serde_json::Value {
+    let place = problem.place.as_ref();
+    let position = place.and_then(|place| place.position);
     json!({
         "timestamp": timestamp(),
         "level": match problem.severity {
@@ -76,6 +78,9 @@ fn as_json(problem: &Problem) -> serde_json::Value {
         },
         "message": problem.message,
         "path": problem.path,
+        "file": place.map(|place| &place.file),
+        "line": position.map(|(line, _)| line),
+        "column": position.map(|(_, column)| column),
     })
 }
 

@@ -54,6 +54,9 @@ pub(super) fn grant(wanted: &str, enabled: &[&str]) -> Refusal {
     };
     let advice = match short.filter(|name| enabled.contains(name)) {
         Some(name) => format!("; write grant_type={name}"),
+        None if short == Some(CLIENT_CREDENTIALS) => {
+            format!("; {CLIENT_CREDENTIALS} is enabled by a client that lists it in `grants`")
+        }
         None => String::new(),
     };
     Refusal::new(

@@ -102,10 +102,18 @@ fn text<'a>(members: &'a Members, name: &str) -> Result<Option<&'a str>, Refusal
     match members.get(name) {
         None | Some(Member::Other(Value::Null) | Member::Text("")) => Ok(None),
         Some(Member::Text(text)) => Ok(Some(text)),
-        Some(Member::Other(_)) => Err(Refusal::new(
-            Reason::ParameterMalformed,
-            format!("the member `{name}` is not a string"),
-        )),
+        Some(Member::Other(_)) => {
+            let advice = match name {
+                "audience" => {
+                    ": for several audiences send the OAuth form, with one `audience` each"
+                }
+                _ => "",
+            };
+            Err(Refusal::new(
+                Reason::ParameterMalformed,
+                format!("the member `{name}` is not a string{advice}"),
+            ))
+        }
     }
 }
 
@@ -115,9 +123,10 @@ fn not_an_object(error: &NotStrict, body: &[u8]) -> Refusal {
             Reason::ParameterRepeated,
             "the JSON body has a member twice: send each once",
         ),
-        NotStrict::Refused(_) => {
-            Refusal::new(Reason::ParameterMalformed, format!("the body {error}"))
-        }
+        NotStrict::Refused(_) => Refusal::new(
+            Reason::ParameterMalformed,
+            format!("the body {error}: send an object, {{\"token\": \"...\"}}"),
+        ),
         NotStrict::Syntax(_) => Refusal::new(
             Reason::ContentTypeUnsupported,
             match mistake(body) {
@@ -131,11 +140,16 @@ fn not_an_object(error: &NotStrict, body: &[u8]) -> Refusal {
 /// Why a body is not JSON, where that is plain to see, and what to do.
 fn mistake(body: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(body);
+    if text.trim_ascii().is_empty() {
+        return Some("it is empty; send {\"token\": \"...\"}");
+    }
     let Some(inside) = text.trim_ascii_start().strip_prefix('{') else {
         let is_form = text.split_once('=').is_some_and(|(name, _)| is_name(name));
-        return is_form.then_some(
-            "it looks like a form, which is sent as application/x-www-form-urlencoded (curl does that without a Content-Type)",
-        );
+        return Some(if is_form {
+            "it looks like a form, which is sent as application/x-www-form-urlencoded (curl does that without a Content-Type)"
+        } else {
+            "send an object, {\"token\": \"...\"}"
+        });
     };
     let value = text.split_once("\"token\"").map(|(_, rest)| {
         let rest = rest.trim_ascii_start();

@@ -209,7 +209,7 @@ fn content_type(headers: &HeaderMap) -> Result<Dialect, Refusal> {
                 match found {
                     Some("multipart/form-data") =>
                         " (curl sends the first with --data-urlencode, not with -F)",
-                    _ => "",
+                    _ => " (for {'token': ...} add -H 'Content-Type: application/json')",
                 }
             ),
         )),

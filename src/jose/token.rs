@@ -90,7 +90,11 @@ impl<'a> Unverified<'a> {
         let (signing_input, header, claims, signature) = match (dots, parts) {
             (2, Some(parts)) => parts,
             (4, _) => return no("is encrypted (five parts); a signed JWT has three"),
-            _ => return no("is not a JWT: three base64url parts with dots between are expected"),
+            _ => {
+                return no(
+                    "is not a JWT: three base64url parts with dots between are expected (an opaque access token is sent with `connector_id`, and in a form with subject_token_type access_token, to a connector that sets `get_user_info`)",
+                );
+            }
         };
         let header = Header::parse(&object(header, "header")?)?;
         let claims = Claims::parse(object(claims, "payload")?)?;

@@ -24,7 +24,9 @@ pub(crate) fn read(path: &Path, problems: &mut Problems) -> Option<Vec<u8>> {
             return None;
         }
     };
-    warn_if_open(path, problems);
+    if shape::has_private_key(&bytes) {
+        warn_if_open(path, problems);
+    }
     if let Some(why) = shape::not_a_jwks(&bytes, &name) {
         problems.error("keys.file", format!("{name} {why}"));
         return None;

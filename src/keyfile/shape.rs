@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// What every key in DER begins with: an ASN.1 SEQUENCE.
+const DER_SEQUENCE: u8 = 0x30;
+
 /// Why the bytes of the file `name` are no JWKS, in words that say what to do; `None` where they are one, or
 /// where nothing better can be said than where the syntax is wrong.
 pub(super) fn not_a_jwks(bytes: &[u8], name: &str) -> Option<String> {
@@ -10,9 +13,20 @@ pub(super) fn not_a_jwks(bytes: &[u8], name: &str) -> Option<String> {
             "is empty: remove it, and `remint keys generate --alg RS256 --file {name}` makes it"
         ));
     }
+    if is_pem(bytes) && !has_private_key(bytes) {
+        return Some(
+            "is PEM without a private key, and nothing can be signed with it: name a JWKS of `remint keys generate`, or import the private key with `remint keys import`"
+                .to_owned(),
+        );
+    }
     if is_pem(bytes) {
         return Some(format!(
             "is PEM, and a JWKS is expected: `remint keys import --file jwks.json {name}` puts its key into jwks.json, which is then the key file"
+        ));
+    }
+    if bytes.first() == Some(&DER_SEQUENCE) {
+        return Some(format!(
+            "is DER, and a JWKS is expected: `openssl pkey -inform DER -in {name} -out key.pem`, then `remint keys import --file jwks.json key.pem`"
         ));
     }
     match serde_json::from_slice(bytes).ok()? {
@@ -38,6 +52,15 @@ pub(super) fn is_public(bytes: &[u8]) -> bool {
         matches!(kty, Some("RSA" | "EC" | "OKP")) && key.get("d").is_none()
     };
     keys.is_some_and(|keys| !keys.is_empty() && keys.iter().all(is_public))
+}
+
+/// Whether a PEM or JWKS file may hold a private key, by its text alone.
+pub(super) fn has_private_key(bytes: &[u8]) -> bool {
+    if is_pem(bytes) {
+        let text = String::from_utf8_lossy(bytes);
+        return text.contains("PRIVATE KEY-----");
+    }
+    !is_public(bytes)
 }
 
 fn is_pem(bytes: &[u8]) -> bool {

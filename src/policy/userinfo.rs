@@ -44,5 +44,8 @@ fn admits_all(settings: &config::Connector) -> bool {
     let is_open = |condition: &String| condition.trim() == "true";
     let rules = &settings.rules;
     let open_rule = |rule: &config::Rule| is_open(&rule.when) && rule.allow.iter().all(is_open);
-    settings.allow.iter().all(is_open) && (rules.is_empty() || rules.iter().any(open_rule))
+    // An absent `allow` is an error of its own.
+    !settings.allow.is_empty()
+        && settings.allow.iter().all(is_open)
+        && (rules.is_empty() || rules.iter().any(open_rule))
 }

@@ -178,6 +178,16 @@ fn keys_that_cannot_be_had_exit_2() {
 }
 
 #[test]
+fn nothing_on_standard_input_is_said() {
+    let site = Site::new(&config("http://127.0.0.1:9", &connector("a", &dead_url())));
+    let run = explain(&site, &[], " \n").exits(1);
+    assert!(
+        run.stderr.contains("there is no token on standard input"),
+        "{run:#?}"
+    );
+}
+
+#[test]
 fn a_bad_config_exits_64_and_says_nothing_of_the_token() {
     let site = Site::trusting("ftp://x");
     let token = format!(

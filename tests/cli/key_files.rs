@@ -102,6 +102,17 @@ fn a_key_file_that_is_something_else_is_told_what_it_is() {
             ["jwks.json is PEM", "`remint keys import "],
         ),
         (
+            pem("PUBLIC KEY", b"x"),
+            [
+                "jwks.json is PEM without a private key",
+                "`remint keys generate`",
+            ],
+        ),
+        (
+            "0\u{3}\u{2}\u{1}\u{1}".to_owned(),
+            ["jwks.json is DER", "openssl pkey -inform DER -in jwks.json"],
+        ),
+        (
             String::new(),
             [
                 "jwks.json is empty",

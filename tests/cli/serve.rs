@@ -163,6 +163,12 @@ fn start_errors_are_json_lines_where_these_are_asked_for() {
                 "{line}"
             );
             if line["level"] == "ERROR" {
+                if code == 64 {
+                    let file = line["file"].as_str().unwrap_or_default();
+                    let position = [&line["line"], &line["column"]];
+                    assert!(file.ends_with("site.toml"), "{line}");
+                    assert!(position.iter().all(|at| at.is_u64()), "{line}");
+                }
                 found.push(line["path"].as_str().unwrap_or_default().to_owned());
             }
         }

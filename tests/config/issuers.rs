@@ -49,7 +49,8 @@ fn an_issuer_that_aws_refuses_is_a_warning_where_aws_is_a_target() {
     let rule = "rules = [{ name = \"r\", when = \"true\", targets = [\"sts.amazonaws.com\"] }]";
     let client =
         "[[clients]]\nid = \"a\"\nsecret_hash = \"x\"\naudiences = [\"sts.amazonaws.com\"]";
-    for lines in [AWS, rule, client] {
+    let kept = "audiences = [\"https://sts.amazonaws.com\"]";
+    for lines in [AWS, rule, client, kept] {
         for (issuer, words) in [
             (
                 "\"https://h:8443\"",

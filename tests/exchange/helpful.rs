@@ -155,10 +155,25 @@ fn bodies_that_are_not_json() {
             "without line breaks",
         ),
         (&format!("{{\"token\":\"{token}"), "is not valid JSON"),
-        ("", "is not valid JSON"),
+        ("", "it is empty; send {'token': '...'}"),
+        (&token, "send an object, {'token': '...'}"),
     ] {
         says(&server.post(JSON, body), NOT_JSON, words);
     }
+    let malformed = (400, "invalid_request", "parameter_malformed");
+    let quoted = format!("\"{token}\"");
+    let several = format!("{{\"token\":\"{token}\",\"audience\":[\"a\"]}}");
+    for (body, words) in [
+        (quoted.as_str(), "send an object, {'token': '...'}"),
+        (
+            several.as_str(),
+            "for several audiences send the OAuth form",
+        ),
+    ] {
+        says(&server.post(JSON, body), malformed, words);
+    }
+    let text = server.post("text/plain", "{}");
+    says(&text, NOT_JSON, "add -H 'Content-Type: application/json'");
 }
 
 #[test]
@@ -299,6 +314,12 @@ fn grants_and_token_types_by_another_name() {
         ];
         says(&server.form(&pairs), unsupported, words);
     }
+    let none = Site::new().connector("ci", "").start();
+    says(
+        &none.form(&[("grant_type", "client_credentials")]),
+        unsupported,
+        "; client_credentials is enabled by a client that lists it in `grants`",
+    );
     let reply = server.form(&[("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")]);
     assert!(!reply.description().contains("; write"), "{}", reply.text());
     for (kind, urn) in [

@@ -142,6 +142,13 @@ fn what_is_in_order_is_not_remarked_on() {
             .all(|(severity, ..)| *severity == Severity::Note),
         "{warned:?}"
     );
+    let absent = found(IDP, "allow = []");
+    assert!(
+        absent
+            .iter()
+            .all(|(_, _, text)| !text.contains("every opaque token")),
+        "{absent:?}"
+    );
     // Without discovery, and without get_user_info, these do nothing.
     for lines in [
         "jwks_uri = \"https://h/k\"\njwks_hosts = [\"h\"]\nuserinfo_uri = \"https://h/u\"",

@@ -42,7 +42,7 @@ const AWS: [&str; 2] = ["https://sts.amazonaws.com", "sts.amazonaws.com"];
 
 /// Warns where tokens are made for AWS in the name of an issuer that AWS does not take.
 pub(super) fn check_for_aws(settings: &Settings, problems: &mut Problems) {
-    let Some((target, place)) = aws_target(settings) else {
+    let Some((audience, place)) = aws_audience(settings) else {
         return;
     };
     let issuers = settings.issuer.listed();
@@ -60,25 +60,33 @@ pub(super) fn check_for_aws(settings: &Settings, problems: &mut Problems) {
         };
         problems.warning(
             path,
-            format!("has the port {port}, which AWS refuses in an issuer, and {target:?} is among the targets ({place}): write https:// and a host that answers on port 443"),
+            format!("has the port {port}, which AWS refuses in an issuer, and new tokens can be for {audience:?} ({place}): write https:// and a host that answers on port 443"),
         );
     }
 }
 
-/// The first audience that is AWS, and where it stands.
-fn aws_target(settings: &Settings) -> Option<(&str, &str)> {
+/// The first audience of new tokens that is AWS, and the key that allows it.
+fn aws_audience(settings: &Settings) -> Option<(&str, String)> {
     let connectors = settings.connectors.iter().flat_map(|connector| {
+        // Without targets, a new token keeps those of its audiences that are accepted.
+        let own = match &connector.targets {
+            Some(targets) => (&connector.path, "targets", targets.as_slice()),
+            None => (&connector.path, "audiences", connector.audiences.as_slice()),
+        };
         let rules = connector.rules.iter();
-        let rules = rules.map(|rule| (&rule.path, rule.targets.as_deref()));
-        std::iter::once((&connector.path, connector.targets.as_deref())).chain(rules)
+        let rules =
+            rules.filter_map(|rule| Some((&rule.path, "targets", rule.targets.as_deref()?)));
+        std::iter::once(own).chain(rules)
     });
     let clients = settings.clients.iter();
-    let clients = clients.map(|client| (&client.path, Some(client.audiences.as_slice())));
-    connectors.chain(clients).find_map(|(path, audiences)| {
-        let mut audiences = audiences.unwrap_or_default().iter();
-        let found = audiences.find(|audience| AWS.contains(&audience.as_str()))?;
-        Some((found.as_str(), path.as_str()))
-    })
+    let clients = clients.map(|client| (&client.path, "audiences", client.audiences.as_slice()));
+    connectors
+        .chain(clients)
+        .find_map(|(path, key, audiences)| {
+            let mut audiences = audiences.iter();
+            let found = audiences.find(|audience| AWS.contains(&audience.as_str()))?;
+            Some((found.as_str(), format!("{path}.{key}")))
+        })
 }
 
 /// What of an issuer a request shows: its host, its port where it is not the scheme's own, and its path.
