@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::online;
 use super::{BAD_CONFIG, LogFormat, ReportFormat, load, out, serve};
 use crate::config::problems::{Problem, Problems, Severity};
-use crate::policy::tenant::{SHARED_ISSUERS, shared_issuer};
+use crate::policy::tenant::SHARED_ISSUERS;
 use crate::upstream::machine_roots;
 
 #[derive(Debug, Args)]

@@ -103,15 +103,16 @@ fn read_file(path: &Path, problems: &mut Problems) -> Result<Map<String, Value>,
         Some("toml") => FileFormat::Toml,
         Some("yaml" | "yml") => FileFormat::Yaml,
         Some("json") => FileFormat::Json,
-        Some("ini") => {
-            return Err(unread(
-                "an INI file such as oidc-token-proxy's is written anew as TOML, with texts in quotes and lists in brackets: docs/from-oidc-token-proxy.md has each setting".to_owned(),
-            ));
-        }
-        _ => {
-            return Err(unread(
-                "the format is not known: name the file .toml, .yaml, .yml or .json".to_owned(),
-            ));
+        other => {
+            let ini = match other {
+                Some("ini") => {
+                    "; an INI file such as oidc-token-proxy's is written anew as TOML, with texts in quotes and lists in brackets: docs/from-oidc-token-proxy.md has each setting"
+                }
+                _ => "",
+            };
+            return Err(unread(format!(
+                "the format is not known: name the file .toml, .yaml, .yml or .json{ini}"
+            )));
         }
     };
     let text = fs::read_to_string(path).map_err(|error| {

@@ -325,7 +325,9 @@ fn is_alive(exp: u64, now: u64) -> Result<u64, Refusal> {
 
 /// `act` of the new token (RFC 8693 §4.1): the actor, and inside it who acted before.
 fn act(subject: &Verified, actor: Option<&Verified>) -> Option<Value> {
-    let before = subject.claims().members().get("act").map(Member::to_value);
+    // Among profile data, `act` may be the user's own words.
+    let claims = Some(subject.claims()).filter(|_| !subject.is_opaque());
+    let before = claims.and_then(|claims| claims.members().get("act").map(Member::to_value));
     let Some(actor) = actor else {
         return before;
     };

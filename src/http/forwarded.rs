@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use warp::http::HeaderMap;
-use warp::http::header::{FORWARDED, HeaderName};
+use warp::http::header::FORWARDED;
 
 use super::serve::Peer;
 use crate::config::{Proxies, ProxyHeader};
@@ -68,15 +68,11 @@ pub(super) fn is_https(
         return over_tls;
     }
     // Of several, the last was written by the proxy that is trusted.
-    let last = |name: HeaderName| headers.get_all(name).iter().next_back()?.to_str().ok();
     let said = match proxies.header() {
-        ProxyHeader::XForwardedFor => {
-            let line = last(HeaderName::from_static(FORWARDED_PROTO));
-            line.and_then(|line| Some(line.rsplit(',').next()?.trim()))
-        }
+        ProxyHeader::XForwardedFor => hops(headers, FORWARDED_PROTO).next().flatten(),
         ProxyHeader::Forwarded => {
-            let hops = last(FORWARDED).and_then(|line| elements(line).ok());
-            hops.and_then(|hops| hops.last()?.proto)
+            let hop = hops(headers, FORWARDED.as_str()).next().flatten();
+            hop.and_then(|hop| element(hop)?.proto)
         }
     };
     match said.map(str::to_ascii_lowercase).as_deref() {
@@ -112,27 +108,23 @@ fn walk(
 
 /// The hops of `X-Forwarded-For`, the last one first, those that cannot be read as `None`.
 fn forwarded_for(headers: &HeaderMap) -> impl Iterator<Item = Option<Remote>> {
-    let lines = headers.get_all(FORWARDED_FOR).iter().rev();
-    lines.flat_map(|line| {
-        let hops = line.to_str().unwrap_or_default().rsplit(',');
-        hops.map(|hop| node(hop.trim()))
-    })
+    hops(headers, FORWARDED_FOR).map(|hop| hop.and_then(node))
 }
 
 /// The same of `Forwarded`.
 fn forwarded(headers: &HeaderMap) -> impl Iterator<Item = Option<Remote>> {
-    let lines = headers.get_all(FORWARDED).iter().rev();
-    lines.flat_map(|line| {
-        let hops = line.to_str().map_err(|_| Unreadable).and_then(elements);
-        let hops = hops.map(|hops| hops.iter().map(|hop| hop.node).collect());
-        let hops: Vec<_> = hops.unwrap_or_else(|_| vec![None]);
-        hops.into_iter().rev()
-    })
+    hops(headers, FORWARDED.as_str()).map(|hop| hop.and_then(element)?.node)
 }
 
-/// A line is out of order.
-#[derive(Debug, PartialEq, Eq)]
-struct Unreadable;
+/// What the lines of a header hold between commas, the last first; `None` for what is no text.
+///
+/// Each hop is read by itself: whatever the caller wrote, an odd byte or an open quote, what the proxy has written
+/// behind its comma counts. So a comma in quotes divides, too; no address has one.
+fn hops<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Option<&'a str>> {
+    let lines = headers.get_all(name).iter().rev();
+    let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+    hops.map(|hop| std::str::from_utf8(hop).ok().map(str::trim))
+}
 
 /// What one element of `Forwarded` says; a parameter that stands twice says nothing.
 #[derive(Debug, PartialEq, Eq)]
@@ -143,30 +135,25 @@ struct Hop<'a> {
     proto: Option<&'a str>,
 }
 
-/// The hops in one line of `Forwarded`; an error where any part of it is out of order: an open quote of the caller's
-/// would swallow the comma before what the proxy has written.
-fn elements(line: &str) -> Result<Vec<Hop<'_>>, Unreadable> {
-    split(line, ',').into_iter().map(element).collect()
-}
-
-fn element(element: &str) -> Result<Hop<'_>, Unreadable> {
+/// Reads one element of `Forwarded`; `None` where any part of it is out of order.
+fn element(element: &str) -> Option<Hop<'_>> {
     let (mut nodes, mut protos) = (Vec::new(), Vec::new());
-    for pair in split(element, ';') {
+    for pair in split_pairs(element) {
         if pair.trim().is_empty() {
             continue;
         }
-        let (name, value) = pair.split_once('=').ok_or(Unreadable)?;
+        let (name, value) = pair.split_once('=')?;
         if name.contains('"') {
-            return Err(Unreadable);
+            return None;
         }
-        let value = unquoted(value.trim()).ok_or(Unreadable)?;
+        let value = unquoted(value.trim())?;
         match name.trim() {
             name if name.eq_ignore_ascii_case("for") => nodes.push(value),
             name if name.eq_ignore_ascii_case("proto") => protos.push(value),
             _ => {}
         }
     }
-    Ok(Hop {
+    Some(Hop {
         node: single(&nodes).and_then(node),
         proto: single(&protos),
     })
@@ -197,11 +184,11 @@ fn unquoted(value: &str) -> Option<&str> {
     (!escaped).then_some(inner)
 }
 
-/// `text` at each `separator` outside of quotes (RFC 9110 §5.6.4).
-fn split(text: &str, separator: char) -> Vec<&str> {
+/// The pairs of an element: its parts between semicolons outside of quotes (RFC 7239 §4).
+fn split_pairs(element: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
-    let parts = text.split(move |c: char| {
-        let outside = !quoted && c == separator;
+    element.split(move |c: char| {
+        let outside = !quoted && c == ';';
         match c {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
@@ -209,8 +196,7 @@ fn split(text: &str, separator: char) -> Vec<&str> {
             _ => {}
         }
         outside
-    });
-    parts.collect()
+    })
 }
 
 /// An address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80`, `[2001:db8::1]`, `2001:db8::1`.
@@ -254,35 +240,25 @@ mod tests {
 
     #[test]
     fn reads_elements_with_quotes_in_them() {
-        let read = elements(
-            r#"for="_a,b;\"for=1.1.1.1", By=x;FOR="[2001:db8::1]:9" , proto=http;for=192.0.2.1"#,
-        );
-        let read = read.unwrap();
-        let shown: Vec<_> = read
-            .iter()
-            .map(|hop| hop.node.map(|node| node.to_string()))
-            .collect();
-        let expected = [None, Some("[2001:db8::1]:9"), Some("192.0.2.1")];
-        assert_eq!(shown, expected.map(|hop| hop.map(str::to_owned)));
-        let none = || Hop {
-            node: None,
-            proto: None,
-        };
-        assert_eq!(elements("for=1.1.1.1;for=2.2.2.2"), Ok(vec![none()]));
-        assert_eq!(elements("proto=http;proto=https"), Ok(vec![none()]));
-        assert_eq!(elements(" ,"), Ok(vec![none(), none()]));
-        for broken in [
-            "for",
-            r#"for="1.1.1.1"#,
-            r#"for=1.1.1.1;x=", for=2.2.2.2"#,
-            r#"for=1.1.1.1;", for=2.2.2.2"#,
-            r#"for=1.1.1.1;"=", for=2.2.2.2"#,
-            r#"for=1.1.1.1;x="\, for=2.2.2.2"#,
-            r#"for=1.1.1.1;x=", for="[2001:db8::1]""#,
-            r#"for=1.1.1.1;x=", for="2.2.2.2:80";by="a""#,
-            r#"for=1.1.1.1;x="\", for=2.2.2.2"#,
+        let address = |text| element(text).and_then(|hop| Some(hop.node?.to_string()));
+        for (text, expected) in [
+            (r#"By=x;FOR="[2001:db8::1]:9" "#, Some("[2001:db8::1]:9")),
+            (
+                r#"proto=http;for=192.0.2.1;x="a;for=1.1.1.1""#,
+                Some("192.0.2.1"),
+            ),
+            (r#"for="_hidden""#, None),
+            ("for=1.1.1.1;for=2.2.2.2", None),
+            ("", None),
+            ("for", None),
+            (r#"for="1.1.1.1"#, None),
+            (r#"for=1.1.1.1;x=""#, None),
+            (r#"for=1.1.1.1;"="#, None),
+            (r#"for=1.1.1.1;x="\"#, None),
+            (r#"for="2.2.2.2:80";by="a"#, None),
         ] {
-            assert_eq!(elements(broken), Err(Unreadable), "{broken}");
+            assert_eq!(address(text).as_deref(), expected, "{text}");
         }
+        assert_eq!(element("proto=http;proto=https").unwrap().proto, None);
     }
 }

@@ -191,9 +191,14 @@ async fn redeem_simple(
 
 /// Which of the two bodies it is; parameters such as `charset` do not matter.
 fn content_type(headers: &HeaderMap) -> Result<Dialect, Refusal> {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let value = types.next().and_then(|value| value.to_str().ok());
+    if types.next().is_some() {
+        return Err(Refusal::new(
+            Reason::ContentTypeUnsupported,
+            "there is more than one Content-Type header: send one",
+        ));
+    }
     let essence = value
         .and_then(|value| value.split(';').next())
         .map(str::trim);

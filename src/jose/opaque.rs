@@ -4,7 +4,9 @@ use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::{LONGEST_TOKEN, Malformed, mistakes};
+use serde_json::Value;
+
+use super::{LONGEST_TOKEN, Malformed, base64url, mistakes};
 
 /// Reads what a strict decoder would refuse, so that a JWT with a flaw is still seen to be one.
 const LAX: GeneralPurpose = GeneralPurpose::new(
@@ -21,13 +23,23 @@ const LOOKED_AT: usize = 64;
 #[derive(Clone, Copy)]
 pub struct OpaqueToken<'a>(&'a str);
 
-/// Whether a text is a signed JWT, even a flawed or cut one, and so is never asked the issuer about.
+/// Whether a text is a signed JWT, even a flawed or cut one or one with something appended, and so is never asked the
+/// issuer about: an issuer that reads only its first parts would vouch for what must be verified here.
 ///
-/// An encrypted one (RFC 7516, five parts) can be read by its issuer alone, and so is opaque.
+/// An encrypted one (RFC 7516, five parts, `enc` in its header) can be read by its issuer alone, and so is opaque.
 pub fn is_jwt_shaped(text: &str) -> bool {
-    let mut parts = text.split('.');
-    let header = parts.next().unwrap_or_default();
-    (1..=3).contains(&parts.count()) && begins_as_json_object(header)
+    let Some((header, rest)) = text.split_once('.') else {
+        return false;
+    };
+    let is_encrypted = rest.bytes().filter(|byte| *byte == b'.').count() == 3 && has_enc(header);
+    begins_as_json_object(header) && !is_encrypted
+}
+
+/// Whether a part is a strict JOSE header that says how the content is encrypted (RFC 7516 §4.1.2).
+fn has_enc(header: &str) -> bool {
+    let json = base64url::decode(header);
+    let header: Option<Value> = json.and_then(|json| serde_json::from_slice(&json).ok());
+    header.is_some_and(|header| header.get("enc").is_some_and(Value::is_string))
 }
 
 impl<'a> OpaqueToken<'a> {
@@ -84,6 +96,7 @@ mod tests {
     fn a_jwt_is_told_from_an_opaque_token() {
         let header = base64url::encode(r#"{"alg":"RS256"}"#);
         let spaced = base64url::encode("\r\n { \"alg\" : \"RS256\" }");
+        let encrypted = base64url::encode(r#"{"alg":"dir","enc":"A256GCM"}"#);
         for jwt in [
             format!("{header}.e30.c2ln"),
             format!("{header}=.e30.c2ln"),
@@ -93,6 +106,12 @@ mod tests {
             format!("{header}.e30"),
             format!("{header}.e30."),
             format!("{header}.e30.c2ln.x"),
+            format!("{header}.e30.c2ln.."),
+            format!("{header}.e30.c2ln.x.y"),
+            format!("{header}.e30.c2ln..."),
+            format!("{header}.e30.c2ln.x.y.z"),
+            format!("{encrypted}.e30.c2ln"),
+            format!("{encrypted}..iv.text.tag.x"),
             format!("{}.e30.", base64url::encode("{}")),
             format!(
                 "{}.e30.x",
@@ -103,7 +122,7 @@ mod tests {
         }
         for opaque in [
             header.clone(),
-            format!("{header}..iv.text.tag"),
+            format!("{encrypted}..iv.text.tag"),
             "gho_16C7e42F292c6912E7710c838347Ae178B4a".to_owned(),
             "ya29.c.b0AXv0zTOQVzJ5kP".to_owned(),
             "e0.x".to_owned(),

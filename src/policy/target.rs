@@ -1,7 +1,7 @@
 //! The audience of a new token (design: "Audience of the new token"; RFC 8693 §2.1).
 
 use super::{Accepted, Ask, Policy, Terms};
-use crate::jose::Verified;
+use crate::jose::{Claims, Verified};
 use crate::oauth::{Reason, Refusal, cut};
 
 /// How many audiences and resources one request may ask for.
@@ -138,7 +138,9 @@ impl Policy {
             Accepted::Only(accepted) => accepted.iter().any(|known| known == aud),
         };
         let mut own: Vec<String> = Vec::new();
-        for aud in token.claims().audiences().unwrap_or_default() {
+        // What userinfo calls `aud` was not signed for anybody.
+        let stated = Some(token.claims()).filter(|_| !token.is_opaque());
+        for aud in stated.and_then(Claims::audiences).unwrap_or_default() {
             let fresh = !own.iter().any(|known| known == aud);
             if fresh && accepted(&aud) && !self.rule_targets.contains(aud) {
                 own.push(aud.to_owned());

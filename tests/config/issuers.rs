@@ -49,8 +49,7 @@ fn an_issuer_that_aws_refuses_is_a_warning_where_aws_is_a_target() {
     let rule = "rules = [{ name = \"r\", when = \"true\", targets = [\"sts.amazonaws.com\"] }]";
     let client =
         "[[clients]]\nid = \"a\"\nsecret_hash = \"x\"\naudiences = [\"sts.amazonaws.com\"]";
-    let kept = "audiences = [\"https://sts.amazonaws.com\"]";
-    for lines in [AWS, rule, client, kept] {
+    for lines in [AWS, rule, client] {
         for (issuer, words) in [
             (
                 "\"https://h:8443\"",
@@ -77,4 +76,15 @@ fn an_issuer_that_aws_refuses_is_a_warning_where_aws_is_a_target() {
         ),
         ""
     );
+    // Without targets, new tokens keep the audiences that are accepted.
+    let kept = instead(
+        "issuer = \"https://sts.example.com\"",
+        "issuer = \"https://h:8443\"",
+    );
+    let kept = kept.replace(
+        "audiences = [\"https://sts.example.com\"]",
+        "audiences = [\"https://sts.amazonaws.com\"]",
+    );
+    let words = ["has the port 8443", "connectors[0].audiences"];
+    Run::toml(&kept).only(Severity::Warning, "issuer", &words, "kept");
 }

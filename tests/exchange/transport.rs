@@ -115,6 +115,13 @@ fn other_content_types_are_415() {
             "{words}"
         );
     }
+    let both = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("content-type", "application/json"),
+    ];
+    let both = server.send("POST", "/token", &both, form);
+    assert_eq!(both.status, 415);
+    assert!(both.description().contains("more than one Content-Type"));
     let none = server.send("POST", "/token", &[], form);
     assert_eq!(none.status, 415);
     assert!(

@@ -87,12 +87,13 @@ fn a_target_with_a_host_needs_a_host_header_too() {
 }
 
 /// `:authority` and `Host`, where they are there, and the status.
-const AUTHORITIES: [(Option<&str>, Option<&str>, u16); 9] = [
+const AUTHORITIES: [(Option<&str>, Option<&str>, u16); 10] = [
     (Some("a"), None, 200),
     (None, Some("a"), 200),
     (Some("a.example:80"), Some("A.Example:80"), 200),
     (Some("a"), Some("b"), 400),
-    (Some("a"), Some("a:80"), 400),
+    (Some("a"), Some("a:80"), 200),
+    (Some("a"), Some("a:443"), 400),
     (None, None, 400),
     (None, Some("a/b"), 400),
     (Some("user@a"), None, 400),

@@ -42,6 +42,7 @@ x-forwarded-for: 1.1.1.1, 203.0.113.7, 10.1.2.3           => 203.0.113.7
 x-forwarded-for: 1.1.1.1 | x-forwarded-for: 203.0.113.7   => 203.0.113.7
 x-forwarded-for: 10.9.9.9, 10.1.2.3                       => 10.9.9.9
 x-forwarded-for: junk, 203.0.113.7                        => 203.0.113.7
+x-forwarded-for: \u{ff}, 203.0.113.7                        => 203.0.113.7
 x-forwarded-for: 203.0.113.7, junk                        => -
 x-forwarded-for: 203.0.113.7, junk, 10.1.2.3              => 10.1.2.3
 x-forwarded-for: ,,,                                      => -
@@ -58,8 +59,10 @@ forwarded: by=10.0.0.1;For=\"[2001:db8::7]:99\"           => [2001:db8::7]:99
 forwarded: for=1.1.1.1, for=203.0.113.7, for=10.1.2.3     => 203.0.113.7
 forwarded: for=unknown                                    => -
 forwarded: for=\"203.0.113.7                              => -
-forwarded: for=9.9.9.9;x=\", for=203.0.113.7               => -
-forwarded: for=9.9.9.9;x=\", for=\"[2001:db8::7]:9\"        => -
+forwarded: for=9.9.9.9;x=\", for=203.0.113.7               => 203.0.113.7
+forwarded: for=9.9.9.9;x=\", for=\"[2001:db8::7]:9\"        => [2001:db8::7]:9
+forwarded: x, for=203.0.113.7                             => 203.0.113.7
+forwarded: for=\"\u{ff}, for=203.0.113.7                    => 203.0.113.7
 forwarded: for=9.9.9.9;x=\" | forwarded: for=203.0.113.7   => 203.0.113.7
 forwarded: ;=,;=                                          => -
 x-forwarded-for: 1.1.1.1 | forwarded: for=203.0.113.7     => 203.0.113.7
@@ -141,7 +144,8 @@ const FORWARDED_PROTO: [(&str, &str); 8] = [
         "http",
     ),
     ("forwarded: proto=http;proto=https\r\n", "http"),
-    ("forwarded: x=\", proto=https\r\n", "http"),
+    // The proxy's own word, whatever the caller wrote before it.
+    ("forwarded: x=\", proto=https\r\n", "https"),
     ("x-forwarded-proto: https\r\n", "http"),
 ];
 

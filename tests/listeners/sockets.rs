@@ -148,6 +148,18 @@ fn a_start_does_not_come_between_another_one() {
 }
 
 #[test]
+fn a_link_in_place_of_the_lock_is_refused_and_not_followed() {
+    let site = Site::new(r#"listen = ["unix:main.sock"]"#);
+    symlink(site.path("elsewhere"), site.path(".main.sock.lock")).unwrap();
+    let error = site.refuses_to_serve();
+    assert!(
+        error.contains(".main.sock.lock is no plain file (remove it)"),
+        "{error}"
+    );
+    assert!(!site.path("elsewhere").exists());
+}
+
+#[test]
 fn what_is_no_socket_stays() {
     let site = Site::new(r#"listen = ["unix:main.sock"]"#);
     let path = site.path("main.sock");

@@ -28,6 +28,10 @@ fn a_jwt_is_verified_as_one_whatever_it_is_called() {
         (forged, "signature_invalid"),
         (input.to_owned(), "token_malformed"),
         (format!("{good}.x"), "token_malformed"),
+        // An issuer that reads only the first three parts would vouch for these.
+        (format!("{good}.."), "token_malformed"),
+        (format!("{good}.x.y"), "token_malformed"),
+        (format!("{good}..."), "token_malformed"),
         (spaced, "token_malformed"),
         (padded, "token_malformed"),
     ] {

@@ -32,6 +32,10 @@ fn check<B>(request: &Request<B>) -> Result<(), HostProblem> {
     }
     let authority = request.uri().authority();
     let authority = authority.map(|authority| authority.as_str().as_bytes());
+    let implied: &[u8] = match request.uri().scheme_str() {
+        Some("https") => b":443",
+        _ => b":80",
+    };
     match (request.version(), host, authority) {
         (Version::HTTP_11, None, _) => {
             return Err(HostProblem(
@@ -43,7 +47,7 @@ fn check<B>(request: &Request<B>) -> Result<(), HostProblem> {
                 "the request has neither :authority nor a Host header: send :authority",
             ));
         }
-        (Version::HTTP_2, Some(host), Some(authority)) if !host.eq_ignore_ascii_case(authority) => {
+        (Version::HTTP_2, Some(host), Some(authority)) if !is_same(host, authority, implied) => {
             return Err(HostProblem(
                 "the Host header and :authority differ: send only :authority",
             ));
@@ -56,6 +60,16 @@ fn check<B>(request: &Request<B>) -> Result<(), HostProblem> {
         ));
     }
     Ok(())
+}
+
+/// Whether two hosts are the same, with the port that the scheme implies or without it.
+fn is_same(one: &[u8], other: &[u8], implied: &[u8]) -> bool {
+    let plain = |host: &[u8]| {
+        host.strip_suffix(implied)
+            .unwrap_or(host)
+            .to_ascii_lowercase()
+    };
+    plain(one) == plain(other)
 }
 
 /// Whether `text` is a host with an optional port, and nothing else (RFC 3986 §3.2.2); nothing at all is one, too.

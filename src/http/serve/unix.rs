@@ -10,6 +10,8 @@ use std::os::unix::fs::{
 use std::os::unix::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::listen::BindError;
@@ -79,6 +81,9 @@ async fn check_place(path: &Path) -> Result<(), String> {
     }
 }
 
+/// How often a lock file may be gone again once it is locked.
+const MOST_TRIES: usize = 100;
+
 /// The right to put a socket at one path: a locked file beside it, which goes when this is dropped. The system lifts
 /// the lock of a process that died.
 struct Lock {
@@ -93,15 +98,27 @@ impl Lock {
         name.push(socket.file_name().unwrap_or_default());
         name.push(".lock");
         let path = socket.with_file_name(name);
-        loop {
+        // A link may lead anywhere, and opening a pipe would wait for a reader.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        for _ in 0..MOST_TRIES {
             // Only this user can open it, so nobody else can hold up a start.
             let file = OpenOptions::new()
                 .write(true)
                 .create(true)
                 .truncate(false)
                 .mode(0o600)
+                .custom_flags(flags.bits().cast_signed())
                 .open(&path)
-                .map_err(|error| advice(socket, &error))?;
+                .map_err(|error| match error.raw_os_error() {
+                    Some(code)
+                        if [Errno::LOOP, Errno::NXIO]
+                            .map(Errno::raw_os_error)
+                            .contains(&code) =>
+                    {
+                        format!("{} is no plain file (remove it)", path.display())
+                    }
+                    _ => advice(socket, &error),
+                })?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
@@ -118,6 +135,10 @@ impl Lock {
                 return Ok(Self { path, _file: file });
             }
         }
+        Err(format!(
+            "{} goes and comes back all the time (something else uses it: choose another path)",
+            path.display()
+        ))
     }
 }
 

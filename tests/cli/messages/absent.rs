@@ -25,7 +25,7 @@ fn without_a_configuration_it_says_how_to_begin() {
     let words = "error: a/b/site.toml: cannot be read: the folder a/b does not exist (nor does a)";
     assert!(run.stdout.contains(words), "{run:#?}");
     let run = site.run(&["check", "--config", "site.ini"]).exits(64);
-    let words = "error: site.ini: an INI file such as oidc-token-proxy's is written anew as TOML";
+    let words = ".json; an INI file such as oidc-token-proxy's is written anew as TOML";
     assert!(run.stdout.contains(words), "{run:#?}");
     let run = site
         .run(&["check", "--config", "jwks.json/site.toml"])
