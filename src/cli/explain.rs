@@ -116,6 +116,7 @@ async fn explain(app: &App, args: &ExplainArgs, issuer: &str, token: &str) -> Ex
         .and_then(|id| identify(app, id, &mut verdicts));
     let request = Request {
         issuer,
+        from: None,
         client: client.as_ref(),
         subject_token: Secret(token),
         may_be_opaque: true,

@@ -12,7 +12,7 @@ use super::{Connector, Connectors, Issued, Minter};
 use crate::clients::{Clients, Identity};
 use crate::clock::Clock;
 use crate::jose::{GoodSignatures, Keyring, Member, Verified};
-use crate::limits::Permit;
+use crate::limits::{Network, Permit};
 use crate::oauth::{Reason, Refusal, TokenType};
 use crate::policy::{Ask, Asker, Targets, Verdicts};
 use crate::replay::{Replay, Uses};
@@ -22,6 +22,8 @@ use crate::replay::{Replay, Uses};
 pub struct Request<'a> {
     /// In whose name the new token is issued.
     pub issuer: &'a str,
+    /// Where the request comes from, where that is known.
+    pub from: Option<Network>,
     /// The client that asks, where one does.
     pub client: Option<&'a Identity>,
     /// The token that the caller holds.
@@ -152,6 +154,7 @@ impl Exchange {
             text: request.subject_token.0,
             may_be_opaque: request.may_be_opaque,
             connector_id: request.connector_id,
+            from: request.from,
             client: request.client,
         };
         let note = |id: &Arc<str>| event.connector = Some(Arc::clone(id));
@@ -240,6 +243,7 @@ impl Exchange {
             text: token.0,
             may_be_opaque: false,
             connector_id: None,
+            from: request.from,
             client: request.client,
         };
         let verified = self.verifier.verify(token, verdicts, |_| ());

@@ -45,7 +45,7 @@ impl Verifier {
         found(&connector.id);
         check_client(token.client, &connector, verdicts)?;
         let answer = userinfo
-            .vouch(opaque)
+            .vouch(opaque, token.from)
             .await
             .map_err(|error| not_vouched(&error));
         let answer = verdicts.settle("userinfo", answer, |_| {

@@ -50,6 +50,8 @@ pub struct Call<'a> {
 pub struct Caller<'a> {
     /// In whose name the new token is issued.
     pub issuer: &'a str,
+    /// Where it comes from, where that is known.
+    pub from: Option<Network>,
     /// The client.
     pub client: Option<Identity>,
 }
@@ -147,6 +149,7 @@ impl Grants {
         }
         Ok(Caller {
             issuer: call.issuer,
+            from: call.from,
             client,
         })
     }

@@ -58,6 +58,7 @@ impl Simple {
     ) -> Result<Redeemed, Refusal> {
         let request = Request {
             issuer: caller.issuer,
+            from: caller.from,
             client: caller.client.as_ref(),
             subject_token: Secret(&self.token),
             // Its kind is not said; who names a connector says whose it is.

@@ -6,7 +6,7 @@ use super::{Connector, Connectors};
 use crate::clients::Identity;
 use crate::clock::Clock;
 use crate::jose::{Algorithm, GoodSignatures, Unverified, Verified};
-use crate::limits::{Gate, Permit};
+use crate::limits::{Gate, Network, Permit};
 use crate::oauth::{Reason, Refusal, cut};
 use crate::policy::Verdicts;
 use crate::upstream::{KeysError, UnavailableKind};
@@ -26,6 +26,8 @@ pub(super) struct Token<'a> {
     pub(super) may_be_opaque: bool,
     /// The connector that the caller named.
     pub(super) connector_id: Option<&'a str>,
+    /// Where it comes from, where that is known.
+    pub(super) from: Option<Network>,
     /// The client that sent it, where one did.
     pub(super) client: Option<&'a Identity>,
 }

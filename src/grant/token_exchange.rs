@@ -70,6 +70,7 @@ impl Redeem for Asked<'_> {
         Box::pin(async move {
             let request = Request {
                 issuer: caller.issuer,
+                from: caller.from,
                 client: caller.client.as_ref(),
                 subject_token: self.subject_token,
                 may_be_opaque: self.may_be_opaque,

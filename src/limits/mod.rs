@@ -10,7 +10,7 @@ mod rate;
 pub use bodies::{Bodies, Body, Receiving};
 pub use gate::{Gate, Permit};
 pub use network::Network;
-pub use queue::Queue;
+pub use queue::{Place, Queue};
 pub use rate::Rate;
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Places for those who wait, of which no single address gets more than its share.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Network;
 
@@ -9,13 +9,15 @@ use super::Network;
 pub struct Queue {
     places: usize,
     per_network: usize,
-    waiting: Mutex<Vec<Option<Network>>>,
+    waiting: Waiting,
 }
+
+type Waiting = Arc<Mutex<Vec<Option<Network>>>>;
 
 /// A place that is taken; dropping it gives it back.
 #[derive(Debug)]
-pub struct Place<'a> {
-    queue: &'a Queue,
+pub struct Place {
+    waiting: Waiting,
     from: Option<Network>,
 }
 
@@ -25,12 +27,12 @@ impl Queue {
         Self {
             places,
             per_network,
-            waiting: Mutex::default(),
+            waiting: Waiting::default(),
         }
     }
 
     /// A place for somebody from `from`, if one is left. Who has no address is bounded by the places alone.
-    pub fn enter(&self, from: Option<Network>) -> Option<Place<'_>> {
+    pub fn enter(&self, from: Option<Network>) -> Option<Place> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let own = waiting.iter().filter(|other| **other == from).count();
         let has_share = from.is_none() || own < self.per_network;
@@ -38,14 +40,16 @@ impl Queue {
             return None;
         }
         waiting.push(from);
-        Some(Place { queue: self, from })
+        Some(Place {
+            waiting: Arc::clone(&self.waiting),
+            from,
+        })
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        let waiting = self.queue.waiting.lock();
-        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = waiting.iter().position(|other| *other == self.from) {
             waiting.swap_remove(index);
         }

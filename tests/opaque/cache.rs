@@ -97,8 +97,38 @@ fn an_answer_counts_for_sixty_seconds() {
     assert_eq!(world.exchange(TOKEN, "idp"), (200, 1));
     pass(1);
     assert_eq!(world.exchange(TOKEN, "idp"), (403, 2));
+}
+
+#[test]
+fn a_refusal_counts_for_five_seconds() {
+    let world = World::start();
+    for status in [400, 401, 403] {
+        let token = format!("{TOKEN}{status}");
+        let before = world.issuer.hits(USERINFO);
+        let exchange = |connector: &str| {
+            let (status, hits) = world.exchange(&token, connector);
+            (status, hits - before)
+        };
+        world.issuer.set(USERINFO, Answer::Status(status));
+        assert_eq!(exchange("idp"), (403, 1));
+        assert_eq!(exchange("second"), (403, 2), "another connector");
+        // The issuer comes to know the token.
+        answers(&world.issuer, &ada());
+        world.clock.advance(Duration::from_millis(4_999));
+        assert_eq!(exchange("idp"), (403, 2));
+        world.clock.advance(Duration::from_millis(1));
+        assert_eq!(exchange("idp"), (200, 3));
+        assert_eq!(exchange("second"), (200, 4));
+    }
+}
+
+#[test]
+fn a_failure_is_not_remembered() {
+    let world = World::start();
+    world.issuer.set(USERINFO, Answer::Status(500));
+    assert_eq!(world.exchange(TOKEN, "idp"), (502, 1));
     answers(&world.issuer, &ada());
-    assert_eq!(world.exchange(TOKEN, "idp"), (200, 3));
+    assert_eq!(world.exchange(TOKEN, "idp"), (200, 2));
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod cache;
 mod commands;
 mod configuration;
 mod decision;
+mod floods;
 mod refused;
 mod trouble;
 

@@ -10,11 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::HeaderValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use crate::clock::Clock;
 use crate::jose::{OpaqueToken, Verified};
+use crate::limits::{Network, Place, Queue};
+use http::HeaderValue;
 
 use super::access::{Access, bearer};
 use super::client::LazyClient;
@@ -23,13 +22,19 @@ use super::flight::{Flight, Outcome, take_off};
 use super::origin;
 use super::spec::SourceSpec;
 use super::web::Document;
-use answers::Name;
+use answers::{Name, Reply};
 use endpoint::Endpoint;
 
 pub(super) use answers::Answers;
 
-/// How many requests may wait for the answers of one connector's endpoint, and so how many ask it at once.
-const MOST_WAITING: usize = 64;
+/// How many tokens are asked about at once at one connector's endpoint, and how many of them for one address, so that one
+/// that sends useless tokens leaves places for others.
+const ASKING: usize = 64;
+const ASKING_PER_ADDRESS: usize = 16;
+
+/// How many requests may wait for the answer to a question that another has asked.
+const JOINING: usize = 256;
+const JOINING_PER_ADDRESS: usize = 64;
 
 /// The userinfo endpoint of one connector.
 pub struct Userinfo {
@@ -40,7 +45,8 @@ pub struct Userinfo {
     access: Access,
     /// The time that one question may take in all, discovery included.
     timeout: Duration,
-    waiting: Arc<Semaphore>,
+    asking: Queue,
+    joining: Queue,
     /// The questions under way, so that one token is asked about once at a time.
     flights: Mutex<HashMap<Name, Flight<Reply>>>,
     answers: Answers,
@@ -53,13 +59,6 @@ pub(super) struct Counts {
     vouched: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
-}
-
-/// What an endpoint says of a token.
-#[derive(Clone, Debug)]
-enum Reply {
-    Vouched(Arc<[u8]>),
-    Refused(FetchError),
 }
 
 /// What an endpoint says to a request without a token.
@@ -91,25 +90,30 @@ impl Userinfo {
             endpoint,
             access: Access::new(spec, client)?,
             timeout: spec.timeout,
-            waiting: Arc::new(Semaphore::new(MOST_WAITING)),
+            asking: Queue::new(ASKING, ASKING_PER_ADDRESS),
+            joining: Queue::new(JOINING, JOINING_PER_ADDRESS),
             flights: Mutex::default(),
             answers,
             counts,
         })
     }
 
-    /// What the issuer says of `token`: by an answer of the last minute, else by asking.
+    /// What the issuer says of `token`: by an answer that still counts, else by asking.
+    ///
+    /// Where too many wait for that, in all or from the same `from`, it is [`UserinfoError::Busy`].
     pub async fn vouch(
         self: &Arc<Self>,
         token: OpaqueToken<'_>,
+        from: Option<Network>,
     ) -> Result<Verified, UserinfoError> {
         let name = self.answers.name(&self.connector, token.as_str());
-        let body = match self.answers.get(&name, self.clock.monotonic()) {
-            Some(body) => body,
-            None => match self.ask(name, token).await? {
-                Reply::Vouched(body) => body,
-                Reply::Refused(error) => return Err(UserinfoError::Refused(error)),
-            },
+        let reply = match self.answers.get(&name, self.clock.monotonic()) {
+            Some(reply) => reply,
+            None => self.ask(name, token, from).await?,
+        };
+        let body = match reply {
+            Reply::Vouched(body) => body,
+            Reply::Refused(error) => return Err(UserinfoError::Refused(error)),
         };
         Verified::by_userinfo(&self.issuer, body.to_vec())
             .map_err(|problem| FetchError::failed(problem.to_string()).into())
@@ -152,19 +156,19 @@ impl Userinfo {
         self: &Arc<Self>,
         name: Name,
         token: OpaqueToken<'_>,
+        from: Option<Network>,
     ) -> Result<Reply, UserinfoError> {
-        let place = Arc::clone(&self.waiting).try_acquire_owned();
-        let place = place.map_err(|_| UserinfoError::Busy)?;
+        let place = |queue: &Queue| queue.enter(from).ok_or(UserinfoError::Busy);
         let (flight, _place) = {
             let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
             flights.retain(|_, flight| flight.is_running());
             if let Some(flight) = flights.get(&name) {
-                (flight.clone(), Some(place))
-            } else if let Some(body) = self.answers.get(&name, self.clock.monotonic()) {
+                (flight.clone(), Some(place(&self.joining)?))
+            } else if let Some(reply) = self.answers.get(&name, self.clock.monotonic()) {
                 // The answer came since it was last looked for.
-                return Ok(Reply::Vouched(body));
+                return Ok(reply);
             } else {
-                let flight = self.begin(name, token, place)?;
+                let flight = self.begin(name, token, place(&self.asking)?)?;
                 flights.insert(name, flight.clone());
                 (flight, None)
             }
@@ -177,7 +181,7 @@ impl Userinfo {
         self: &Arc<Self>,
         name: Name,
         token: OpaqueToken<'_>,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<Flight<Reply>, UserinfoError> {
         let unfit = || FetchError::failed("the token cannot be sent in a header");
         let header = bearer(token.as_str().as_bytes()).ok_or_else(unfit)?;
@@ -187,11 +191,12 @@ impl Userinfo {
             let asked_at = this.clock.monotonic();
             let outcome = this.within_limit(this.question(header)).await;
             this.counts.count(&outcome);
-            if let Ok(Reply::Vouched(body)) = &outcome {
-                this.answers.keep(name, asked_at, Arc::clone(body));
+            if let Ok(reply) = &outcome {
+                let times = (asked_at, this.clock.monotonic());
+                this.answers.keep(name, times, reply);
             }
-            landing.land(outcome);
             drop(place);
+            landing.land(outcome);
         });
         Ok(flight)
     }
