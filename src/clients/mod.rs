@@ -144,6 +144,13 @@ impl Clients {
         Err(self.refusal(credentials, &detail.unwrap_or_default()))
     }
 
+    /// The id of the configured client that these credentials name, right or wrong.
+    pub fn named(&self, credentials: &Credentials) -> Option<Arc<str>> {
+        let candidates = credentials.candidates().iter();
+        let mut named = candidates.filter_map(|candidate| self.get(&candidate.id));
+        named.next().map(|client| Arc::clone(&client.id))
+    }
+
     /// Compares digests, always exactly one pair, so that the time does not tell an unknown client from a wrong secret.
     fn glance(&self, candidate: &Candidate) -> Glance<'_> {
         let entry = self.entries.get(candidate.id.as_str());

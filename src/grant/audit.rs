@@ -54,6 +54,8 @@ pub struct Event {
     pub connector: Option<Arc<str>>,
     /// The client's id, once it is known who asks.
     pub client: Option<Arc<str>>,
+    /// The id of the client that the credentials name, where they are not right.
+    pub client_named: Option<Arc<str>>,
     /// Whether the client proved a secret.
     pub client_proved: bool,
     /// The name of the rule in force.
@@ -139,6 +141,7 @@ impl Event {
                     connector = self.connector.as_deref(),
                     rule = self.rule.as_deref(),
                     client = self.client.as_deref(),
+                    client_named = self.client_named.as_deref(),
                     subject_iss,
                     subject_sub,
                     subject_jti,

@@ -137,7 +137,9 @@ impl Grants {
         event: &mut Event,
     ) -> Result<Caller<'a>, Refusal> {
         self.connectors.check_own_issuer(call.issuer)?;
-        let client = self.clients.authenticate(credentials, call.from).await?;
+        let client = self.clients.authenticate(credentials, call.from).await;
+        let client =
+            client.inspect_err(|_| event.client_named = self.clients.named(credentials))?;
         if let Some(identity) = &client {
             event.client = Some(Arc::clone(&identity.client.id));
             event.client_proved = identity.proved;

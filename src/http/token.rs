@@ -150,7 +150,7 @@ fn record(
     metrics.decided(event, result, took);
     if let Err(Refusal { reason, .. }) = result
         && event.is_cheap(*reason)
-        && !sampled.admits(*reason, site.clock.as_ref())
+        && !sampled.admits(*reason, event, site.clock.as_ref())
     {
         return;
     }

@@ -16,6 +16,7 @@ mod audiences;
 mod authentication;
 mod conditions;
 mod credentials;
+mod floods;
 mod hidden;
 mod issuers;
 mod peers;

@@ -194,15 +194,24 @@ fn events_and_metrics_are_those_of_the_tables() {
     let form = "application/x-www-form-urlencoded";
     let own = "grant_type=client_credentials&scope=openid".to_owned();
     let asked = [
-        (form, own),
-        ("application/json", format!("{{\"token\": \"{held}\"}}")),
-        ("application/json", "{\"token\": \"none\"}".to_owned()),
-        ("text/plain", String::new()),
+        ("s3cret", form, own.clone()),
+        ("wrong", form, own),
+        (
+            "s3cret",
+            "application/json",
+            format!("{{\"token\": \"{held}\"}}"),
+        ),
+        (
+            "s3cret",
+            "application/json",
+            "{\"token\": \"none\"}".to_owned(),
+        ),
+        ("s3cret", "text/plain", String::new()),
     ];
     let mut seen = BTreeSet::new();
-    for (kind, body) in asked {
+    for (secret, kind, body) in asked {
         let curl = format!(
-            "curl -sS {origin}/token -u app:s3cret -H 'Content-Type: {kind}' --data '{body}'"
+            "curl -sS {origin}/token -u app:{secret} -H 'Content-Type: {kind}' --data '{body}'"
         );
         let ran = bash(&curl, folder.path(), &[]);
         assert!(ran.status.success(), "{}", text(&ran));
